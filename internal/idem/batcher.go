@@ -1,0 +1,194 @@
+package idem
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+)
+
+// ErrClosed is returned by Do once the Batcher has been closed.
+var ErrClosed = errors.New("idem: closed")
+
+// PanicError is what every caller of a batch gets when the function that handles it panicked.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+// Error names the value that the function panicked with.
+func (e *PanicError) Error() string { return fmt.Sprintf("idem: recovered a panic: %v", e.Value) }
+
+// recoverTo is to be deferred: it turns a panic of the function around it into its error.
+func recoverTo(err *error) {
+	if v := recover(); v != nil {
+		*err = &PanicError{Value: v, Stack: debug.Stack()}
+	}
+}
+
+// BatcherOptions bound a Batcher. All three are at least 1.
+type BatcherOptions struct {
+	Max     int // items in one batch
+	Workers int // batches under way at once
+	Waiting int // items that wait for a worker; Do blocks beyond it
+}
+
+// Batcher gathers concurrent calls into batches: while one batch is under way new calls pile
+// up, and the next free worker takes all of them, up to Max. There is no timer, so a call that
+// comes alone is handled at once. It is what databases call group commit.
+//
+// A Batcher owns Workers goroutines, from NewBatcher until Close.
+type Batcher[In, Out any] struct {
+	run     func(ctx context.Context, in []In) []Out
+	max     int
+	queue   chan *call[In, Out]
+	closing chan struct{}
+	stopped chan struct{}
+	once    sync.Once
+}
+
+type call[In, Out any] struct {
+	in     In
+	ctx    context.Context
+	answer chan result[Out]
+}
+
+type result[Out any] struct {
+	out Out
+	err error
+}
+
+// NewBatcher starts the workers. The function run gets at least one item and returns one answer
+// per item, in order. Its context is never cancelled: a batch belongs to many callers, so run
+// keeps a time limit of its own.
+func NewBatcher[In, Out any](
+	opts BatcherOptions, run func(ctx context.Context, in []In) []Out,
+) *Batcher[In, Out] {
+	b := &Batcher[In, Out]{
+		run:     run,
+		max:     max(1, opts.Max),
+		queue:   make(chan *call[In, Out], max(1, opts.Waiting)),
+		closing: make(chan struct{}),
+		stopped: make(chan struct{}),
+	}
+	var workers sync.WaitGroup
+	for range max(1, opts.Workers) {
+		workers.Go(b.work)
+	}
+	go func() {
+		workers.Wait()
+		close(b.stopped)
+	}()
+	return b
+}
+
+// Do hands in to the next batch and waits for its answer. When ctx ends first, Do returns its
+// error: an item that no worker has taken yet is then dropped, one that is under way is not
+// called back, so its answer is unknown. It is safe for concurrent use.
+func (b *Batcher[In, Out]) Do(ctx context.Context, in In) (Out, error) {
+	c := &call[In, Out]{in: in, ctx: ctx, answer: make(chan result[Out], 1)}
+	var none Out
+	select {
+	case <-b.closing:
+		return none, ErrClosed
+	default:
+	}
+	select {
+	case b.queue <- c:
+	case <-ctx.Done():
+		return none, ctx.Err()
+	case <-b.closing:
+		return none, ErrClosed
+	}
+	select {
+	case r := <-c.answer:
+		return r.out, r.err
+	case <-ctx.Done():
+	case <-b.stopped:
+	}
+	// The answer may have come in the same moment, and is worth more than a reason not to wait.
+	select {
+	case r := <-c.answer:
+		return r.out, r.err
+	default:
+	}
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
+	return none, ErrClosed // the last worker stopped without having seen this call
+}
+
+// Waiting returns how many items no worker has taken yet.
+func (b *Batcher[In, Out]) Waiting() int { return len(b.queue) }
+
+// Close refuses new calls, lets the workers finish what is waiting, and returns when the last
+// of them has stopped. It may be called more than once.
+func (b *Batcher[In, Out]) Close() {
+	b.once.Do(func() { close(b.closing) })
+	<-b.stopped
+}
+
+func (b *Batcher[In, Out]) work() {
+	for {
+		select {
+		case c := <-b.queue:
+			b.handle(b.gather(c))
+		case <-b.closing:
+			select {
+			case c := <-b.queue:
+				b.handle(b.gather(c))
+			default:
+				return
+			}
+		}
+	}
+}
+
+// gather takes what is waiting behind the first call, without waiting for more.
+func (b *Batcher[In, Out]) gather(first *call[In, Out]) []*call[In, Out] {
+	calls := []*call[In, Out]{first}
+	for len(calls) < b.max {
+		select {
+		case c := <-b.queue:
+			calls = append(calls, c)
+		default:
+			return calls
+		}
+	}
+	return calls
+}
+
+func (b *Batcher[In, Out]) handle(calls []*call[In, Out]) {
+	waiting := calls[:0]
+	for _, c := range calls {
+		if c.ctx.Err() == nil {
+			waiting = append(waiting, c)
+		}
+	}
+	if len(waiting) == 0 {
+		return
+	}
+	in := make([]In, len(waiting))
+	for i, c := range waiting {
+		in[i] = c.in
+	}
+	out, err := b.guarded(in)
+	for i, c := range waiting {
+		if err != nil {
+			c.answer <- result[Out]{err: err}
+			continue
+		}
+		c.answer <- result[Out]{out: out[i]}
+	}
+}
+
+// guarded runs one batch so that whatever happens in it, every caller gets an answer.
+func (b *Batcher[In, Out]) guarded(in []In) (out []Out, err error) {
+	defer recoverTo(&err)
+	out = b.run(context.Background(), in)
+	if len(out) != len(in) {
+		return nil, fmt.Errorf("idem: batch of %d items got %d answers", len(in), len(out))
+	}
+	return out, nil
+}
