@@ -1,0 +1,270 @@
+package mysql
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"go.uber.org/goleak"
+
+	"example.com/payment/internal/idem"
+	"example.com/payment/internal/order"
+	"example.com/payment/internal/payment"
+	"example.com/payment/migrations"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// testTimeout is generous: it bounds a test that hangs and says nothing about speed.
+const testTimeout = 90 * time.Second
+
+// cny is the currency of the accounts in the tests.
+const cny = order.Currency("CNY")
+
+// fixture is one test's own database on the real server, with the schema and the grants.
+type fixture struct {
+	root *sql.DB // on this database, with all rights
+	cfg  Config  // of the application's user
+	name string
+}
+
+// rootConfig reads where the test server is; without one the test is skipped, or fails when the
+// run says that there must be one.
+func rootConfig(t *testing.T) *mysql.Config {
+	t.Helper()
+	dsn := os.Getenv("PAYMENT_TEST_MYSQL_ROOT")
+	if dsn == "" {
+		if os.Getenv("PAYMENT_TEST_REQUIRE") == "1" {
+			t.Fatal("PAYMENT_TEST_MYSQL_ROOT is not set and PAYMENT_TEST_REQUIRE is 1")
+		}
+		t.Skip("needs a database server: set PAYMENT_TEST_MYSQL_ROOT, or run make test")
+	}
+	cfg, err := mysql.ParseDSN(dsn)
+	if err != nil {
+		t.Fatalf("PAYMENT_TEST_MYSQL_ROOT: %v", err)
+	}
+	return cfg
+}
+
+// env reads a variable that says who the application's user of the test server is.
+func env(name, fallback string) string {
+	if value := os.Getenv(name); value != "" {
+		return value
+	}
+	return fallback
+}
+
+// emptyDatabase creates a database without a schema and drops it at the end.
+func emptyDatabase(t *testing.T) *fixture {
+	t.Helper()
+	server := rootConfig(t)
+	name := "test_" + strings.ToLower(rand.Text()[:12])
+	pool := openRoot(t, server)
+	execute(t, pool, "CREATE DATABASE "+name)
+	own := server.Clone()
+	own.DBName = name
+	f := &fixture{
+		root: openRoot(t, own),
+		name: name,
+		cfg: Config{
+			Address: server.Addr, Database: name,
+			User:     env("PAYMENT_MYSQL_USER", "payment_app"),
+			Password: os.Getenv("PAYMENT_MYSQL_PASSWORD"),
+		},
+	}
+	t.Cleanup(func() {
+		f.revoke()
+		execute(t, pool, "DROP DATABASE "+name)
+	})
+	return f
+}
+
+// revoke takes the grants back, which outlive the database; those that were never given are none.
+func (f *fixture) revoke() {
+	for _, table := range []string{"payments", "accounts", "ledger_entries", "ledger_epoch",
+		"quarantine", "schema_migrations"} {
+		_, _ = f.root.Exec(fmt.Sprintf("REVOKE ALL PRIVILEGES ON %s.%s FROM '%s'@'%%'",
+			f.name, table, f.cfg.User))
+	}
+}
+
+func openRoot(t *testing.T, cfg *mysql.Config) *sql.DB {
+	t.Helper()
+	cfg = cfg.Clone()
+	cfg.MultiStatements = true
+	cfg.ParseTime = true
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		t.Fatalf("root connection: %v", err)
+	}
+	pool := sql.OpenDB(connector)
+	t.Cleanup(func() { _ = pool.Close() })
+	return pool
+}
+
+// rootOf is the configuration of the root user on this database, for Migrate.
+func (f *fixture) rootOf(t *testing.T) Config {
+	t.Helper()
+	server := rootConfig(t)
+	cfg := f.cfg
+	cfg.User, cfg.Password = server.User, server.Passwd
+	return cfg
+}
+
+func (f *fixture) migrate(t *testing.T) {
+	t.Helper()
+	_, to, err := Migrate(t.Context(), f.rootOf(t), migrations.Files, f.cfg.User)
+	if err != nil || to != SchemaVersion {
+		t.Fatalf("Migrate: version %d, %v", to, err)
+	}
+}
+
+// newDatabase creates a migrated database with its own accounts and drops it at the end.
+func newDatabase(t *testing.T) *fixture {
+	t.Helper()
+	f := emptyDatabase(t)
+	f.migrate(t)
+	return f
+}
+
+// open opens the database as the application's user, with settings changed by change.
+func (f *fixture) open(t *testing.T, change ...func(*Config)) *DB {
+	t.Helper()
+	cfg := f.cfg
+	for _, apply := range change {
+		apply(&cfg)
+	}
+	db, err := Open(cfg)
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// store opens the database and returns a store whose accounts may hold nearly anything.
+func (f *fixture) store(t *testing.T, change ...func(*Config)) *Store {
+	t.Helper()
+	return NewStore(f.open(t, change...), 1<<62)
+}
+
+// guard puts a guard without a cache on a new store.
+func (f *fixture) guard(
+	t *testing.T, change ...func(*Config),
+) *idem.Guard[order.Order, payment.Answer] {
+	t.Helper()
+	g := idem.New(f.store(t, change...), noCache{}, idem.Options{})
+	t.Cleanup(g.Close)
+	return g
+}
+
+// noCache is a cache that knows nothing, so that the database is asked every time.
+type noCache struct{}
+
+func (noCache) Get(context.Context, []idem.Key) (map[idem.Key]payment.Record, error) {
+	return map[idem.Key]payment.Record{}, nil
+}
+func (noCache) Put(context.Context, []payment.Record) error { return nil }
+
+// accounts opens CNY accounts with this much each.
+func (f *fixture) accounts(t *testing.T, balance int64, ids ...string) {
+	t.Helper()
+	for _, id := range ids {
+		f.exec(t, "INSERT INTO accounts (account_id, currency, opening_minor, balance_minor) "+
+			"VALUES (?, 'CNY', ?, ?)", id, balance, balance)
+	}
+}
+
+// exec runs statements as root.
+func (f *fixture) exec(t *testing.T, query string, args ...any) {
+	t.Helper()
+	execute(t, f.root, query, args...)
+}
+
+func execute(t *testing.T, pool *sql.DB, query string, args ...any) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
+	defer cancel()
+	if _, err := pool.ExecContext(ctx, query, args...); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+}
+
+// number reads one number as root.
+func (f *fixture) number(t *testing.T, query string, args ...any) int64 {
+	t.Helper()
+	var n sql.NullInt64
+	if err := f.root.QueryRowContext(t.Context(), query, args...).Scan(&n); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return n.Int64
+}
+
+// balance reads what an account holds.
+func (f *fixture) balance(t *testing.T, id string) int64 {
+	t.Helper()
+	return f.number(t, "SELECT balance_minor FROM accounts WHERE account_id = ?", id)
+}
+
+// audited fails the test if the ledger breaks an invariant.
+func (f *fixture) audited(t *testing.T) {
+	t.Helper()
+	findings, err := f.open(t).Audit(t.Context(), nil)
+	if err != nil {
+		t.Fatalf("Audit: %v", err)
+	}
+	for _, finding := range findings {
+		if finding.Violations != 0 {
+			t.Errorf("%s: %d violations: %v", finding.Rule, finding.Violations, finding.Examples)
+		}
+	}
+}
+
+// requestFor makes a request; every field can be changed.
+func requestFor(serial, id, payer, payee string, minor int64) payment.Request {
+	return payment.NewRequest(order.Order{
+		ID: order.ID(id), Serial: order.Serial(serial),
+		Payer: order.Account(payer), Payee: order.Account(payee),
+		Amount: order.Money{Minor: minor, Currency: cny},
+	})
+}
+
+// pay makes a request of 10 from "payer" to "payee", for the order O-<serial>.
+func pay(serial string) payment.Request {
+	return requestFor(serial, "O-"+serial, "payer", "payee", 10)
+}
+
+// commitOne commits one request and returns its answer.
+func commitOne(t *testing.T, s *Store, req payment.Request) idem.Answer[payment.Answer] {
+	t.Helper()
+	answers, err := s.Commit(t.Context(), []payment.Request{req})
+	if err != nil || len(answers) != 1 {
+		t.Fatalf("Commit %s: %d answers, %v", req.Key, len(answers), err)
+	}
+	return answers[0]
+}
+
+// eventually waits for a condition that another goroutine or session brings about.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for end := time.Now().Add(testTimeout); !condition(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain for: %s", what)
+		}
+	}
+}
+
+// serialsOf names n serials.
+func serialsOf(prefix string, n int) []string {
+	serials := make([]string, n)
+	for i := range serials {
+		serials[i] = fmt.Sprintf("%s-%d", prefix, i)
+	}
+	return serials
+}

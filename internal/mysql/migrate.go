@@ -1,0 +1,149 @@
+package mysql
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/golang-migrate/migrate/v4"
+	"github.com/golang-migrate/migrate/v4/database"
+	migratemysql "github.com/golang-migrate/migrate/v4/database/mysql"
+	"github.com/golang-migrate/migrate/v4/source/iofs"
+)
+
+// SchemaVersion is the number of the newest migration, which the program needs.
+const SchemaVersion = 2
+
+// userName is what a database user may look like in a GRANT: name or name@host.
+var userName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}(@[A-Za-z0-9_.%:-]{1,255})?$`)
+
+// Migrate brings the schema to SchemaVersion and, if appUser is not empty, gives that user the
+// rights of grants.sql. The user of cfg needs DDL rights and the grant option; several callers
+// at once take turns. It returns the version that it found and the one that it left.
+func Migrate(
+	ctx context.Context, cfg Config, files fs.FS, appUser string,
+) (from, to uint, err error) {
+	if appUser != "" && !userName.MatchString(appUser) {
+		return 0, 0, fmt.Errorf("mysql: %q is not a user name or user@host", appUser)
+	}
+	pool, err := migrationPool(cfg.withDefaults())
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { err = errors.Join(err, pool.Close()) }()
+	if err := ping(ctx, pool, cfg.withDefaults()); err != nil {
+		return 0, 0, explain("connect to "+cfg.Address+" as "+cfg.User, err)
+	}
+	from, to, err = applyMigrations(ctx, pool, files)
+	if err != nil || appUser == "" {
+		return from, to, err
+	}
+	return from, to, grant(ctx, pool, files, appUser)
+}
+
+// migrationPool differs from the consumer's pool: several statements at once, and patience.
+func migrationPool(cfg Config) (*sql.DB, error) {
+	d := cfg.driver()
+	d.MultiStatements = true
+	d.ReadTimeout, d.WriteTimeout = 0, 0 // an index on a large table takes its time
+	delete(d.Params, "wait_timeout")
+	// A change of a table waits for the transactions that use it, and they for the change.
+	d.Params["lock_wait_timeout"] = seconds(time.Minute)
+	connector, err := mysql.NewConnector(d)
+	if err != nil {
+		return nil, fmt.Errorf("mysql: settings: %w", err)
+	}
+	return sql.OpenDB(connector), nil
+}
+
+// ping connects within the limits of cfg, which the pool's own connections do not keep.
+func ping(ctx context.Context, pool *sql.DB, cfg Config) error {
+	ctx, cancel := context.WithTimeout(ctx, cfg.DialTimeout+cfg.ReadTimeout)
+	defer cancel()
+	return pool.PingContext(ctx)
+}
+
+func applyMigrations(ctx context.Context, pool *sql.DB, files fs.FS) (from, to uint, err error) {
+	source, err := iofs.New(files, ".")
+	if err != nil {
+		return 0, 0, fmt.Errorf("mysql: migrations: %w", err)
+	}
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return 0, 0, explain("connect", err)
+	}
+	target, err := migratemysql.WithConnection(ctx, conn, &migratemysql.Config{})
+	if err != nil {
+		return 0, 0, explain("prepare migrations", errors.Join(reply(err), conn.Close()))
+	}
+	m, err := migrate.NewWithInstance("iofs", source, "mysql", target)
+	if err != nil {
+		return 0, 0, explain("prepare migrations", errors.Join(err, conn.Close()))
+	}
+	defer func() {
+		sourceErr, targetErr := m.Close()
+		err = errors.Join(err, sourceErr, targetErr)
+	}()
+	from, _, err = m.Version()
+	if err != nil && !errors.Is(err, migrate.ErrNilVersion) {
+		return 0, 0, explain("read schema version", reply(err))
+	}
+	stop := context.AfterFunc(ctx, func() { m.GracefulStop <- true })
+	defer stop()
+	if err := m.Up(); err != nil && !errors.Is(err, migrate.ErrNoChange) {
+		return from, 0, explain(fmt.Sprintf("migrate from version %d", from), reply(err))
+	}
+	to, _, err = m.Version()
+	if err != nil {
+		return from, 0, explain("read schema version", reply(err))
+	}
+	return from, to, nil
+}
+
+// reply finds the server's own words in an error of the migration library, whose text repeats
+// the whole file, and says what to do about a migration that broke off.
+func reply(err error) error {
+	var failed database.Error
+	var failedAt *database.Error
+	var dirty migrate.ErrDirty
+	switch {
+	case errors.As(err, &failedAt):
+		return failedAt.OrigErr
+	case errors.As(err, &failed):
+		return failed.OrigErr
+	case errors.As(err, &dirty):
+		return halfApplied(dirty.Version)
+	default:
+		return err
+	}
+}
+
+func halfApplied(version int) error {
+	return fmt.Errorf("migration %d was left half applied: undo by hand what it did, set "+
+		"schema_migrations back to the version before (empty it, if there was none), and run "+
+		"payment-consumer migrate", version)
+}
+
+// grant runs grants.sql for one user. Granting twice changes nothing.
+func grant(ctx context.Context, pool *sql.DB, files fs.FS, appUser string) error {
+	text, err := fs.ReadFile(files, "grants.sql")
+	if err != nil {
+		return fmt.Errorf("mysql: grants: %w", err)
+	}
+	name, host, found := strings.Cut(appUser, "@")
+	if !found {
+		host = "%"
+	}
+	user := "'" + name + "'@'" + host + "'"
+	statements := strings.ReplaceAll(string(text), "{{user}}", user)
+	if _, err := pool.ExecContext(ctx, statements); err != nil {
+		return explain("grant rights to "+appUser, err)
+	}
+	return nil
+}

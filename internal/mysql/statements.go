@@ -1,0 +1,171 @@
+package mysql
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"gorm.io/gorm"
+
+	"example.com/payment/internal/idem"
+	"example.com/payment/internal/order"
+	"example.com/payment/internal/payment"
+)
+
+// chunkSize is the most values of one IN list. From 1,000 on MariaDB turns the list into a join,
+// which reads, and so locks, the whole table.
+const chunkSize = 900
+
+// inChunks calls fn with pieces of values that are short enough for one IN list.
+func inChunks[T any](values []T, fn func(chunk []T) error) error {
+	for chunk := range slices.Chunk(values, chunkSize) {
+		if err := fn(chunk); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lockAccounts locks the accounts of all requests in the order of their IDs, so that two
+// transactions never wait for each other. The index is forced: if the optimiser chose a scan
+// instead, the lock would be on every account there is.
+func lockAccounts(tx *gorm.DB, reqs []payment.Request) ([]payment.Account, error) {
+	ids := make([]string, 0, 2*len(reqs))
+	for _, req := range reqs {
+		ids = append(ids, string(req.Payload.Payer), string(req.Payload.Payee))
+	}
+	slices.Sort(ids) // byte order, as the column's collation
+	ids = slices.Compact(ids)
+
+	var accounts []payment.Account
+	err := inChunks(ids, func(chunk []string) error {
+		var rows []struct {
+			AccountID    string
+			Currency     string
+			BalanceMinor int64
+			Closed       bool
+		}
+		err := tx.Raw(`SELECT account_id, currency, balance_minor, closed
+FROM accounts FORCE INDEX (PRIMARY)
+WHERE account_id IN ? ORDER BY account_id FOR UPDATE`, chunk).Scan(&rows).Error
+		for _, row := range rows {
+			// Not parsed: an account keeps a currency that its country has withdrawn.
+			accounts = append(accounts, payment.Account{
+				ID: order.Account(row.AccountID), Currency: order.Currency(row.Currency),
+				Balance: row.BalanceMinor, Closed: row.Closed,
+			})
+		}
+		return err
+	})
+	return accounts, err
+}
+
+// findPaid returns the payments of those orders that are paid already. Requests for the same
+// order and payer are in line behind the account's lock, so this sees what the one before it
+// committed; for what it cannot see the unique key on paid_order_id decides.
+func findPaid(tx *gorm.DB, reqs []payment.Request) (map[order.ID]payment.Record, error) {
+	ids := make([]string, len(reqs))
+	for i, req := range reqs {
+		ids[i] = string(req.Payload.ID)
+	}
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+
+	paid := make(map[order.ID]payment.Record)
+	err := inChunks(ids, func(chunk []string) error {
+		var rows []recordRow
+		err := tx.Raw(selectRecords+"WHERE p.paid_order_id IN ?", chunk).Scan(&rows).Error
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			record, err := row.record()
+			if err != nil {
+				return err
+			}
+			paid[order.ID(row.OrderID)] = record
+		}
+		return nil
+	})
+	return paid, err
+}
+
+func insertPayments(tx *gorm.DB, payments []payment.Payment) error {
+	rows := newRows(13, len(payments))
+	for _, p := range payments {
+		o := p.Order
+		var paidOrder, first *string
+		if p.Answer.Outcome == order.Paid {
+			paidOrder = (*string)(&o.ID)
+		}
+		if p.Answer.First != "" {
+			first = (*string)(&p.Answer.First)
+		}
+		rows.add(string(o.Serial), string(o.ID), paidOrder, string(o.Payer), string(o.Payee),
+			o.Amount.Minor, string(o.Amount.Currency), p.Answer.Outcome.String(),
+			string(p.Answer.Reason), first,
+			p.Fingerprint.Sum[:], p.Fingerprint.Version, p.DecidedAt)
+	}
+	_, err := rows.exec(tx, `INSERT INTO payments (serial_no, order_id, paid_order_id, payer, payee,
+  amount_minor, currency, status, reason, first_serial, fingerprint, fingerprint_version,
+  created_at) VALUES `, "")
+	return err
+}
+
+func insertEntries(tx *gorm.DB, entries []payment.Entry) error {
+	rows := newRows(4, len(entries))
+	for _, e := range entries {
+		rows.add(string(e.Serial), string(e.Account), e.Minor, e.At)
+	}
+	_, err := rows.exec(tx,
+		"INSERT INTO ledger_entries (serial_no, account_id, amount_minor, created_at) VALUES ", "")
+	if classify(err) == classDuplicate {
+		// Nobody else can have won a race here, for the serial was free: entries without their
+		// payment are in the way. Another lookup would not find why, so only this request stops.
+		return fmt.Errorf("entries without a payment: %w", idem.ErrContent)
+	}
+	return err
+}
+
+// writeBalances writes what the locked accounts must now hold. The rows exist and are locked, so
+// the insert always becomes the update; differences instead of balances would not work, because
+// the server checks the difference against the CHECK of the balance.
+func writeBalances(tx *gorm.DB, accounts []payment.Account) error {
+	rows := newRows(3, len(accounts))
+	for _, a := range accounts {
+		rows.add(string(a.ID), string(a.Currency), a.Balance)
+	}
+	_, err := rows.exec(tx, "INSERT INTO accounts (account_id, currency, balance_minor) VALUES ",
+		" ON DUPLICATE KEY UPDATE balance_minor = VALUES(balance_minor)")
+	return err
+}
+
+// rows collects the values of one INSERT of many rows.
+type rows struct {
+	tuple  string
+	values []any
+	count  int
+}
+
+func newRows(columns, capacity int) *rows {
+	return &rows{
+		tuple:  "(?" + strings.Repeat(",?", columns-1) + ")",
+		values: make([]any, 0, columns*capacity),
+	}
+}
+
+func (r *rows) add(values ...any) {
+	r.values = append(r.values, values...)
+	r.count++
+}
+
+// exec runs the statement, or nothing if there are no rows. The first value of a row must not be
+// a []byte: gorm takes a slice right behind a parenthesis for a list of values.
+func (r *rows) exec(tx *gorm.DB, head, tail string) (affected int64, err error) {
+	if r.count == 0 {
+		return 0, nil
+	}
+	statement := head + strings.Repeat(r.tuple+",", r.count-1) + r.tuple + tail
+	result := tx.Exec(statement, r.values...)
+	return result.RowsAffected, result.Error
+}

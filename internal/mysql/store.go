@@ -1,0 +1,159 @@
+package mysql
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"example.com/payment/internal/idem"
+	"example.com/payment/internal/order"
+	"example.com/payment/internal/payment"
+)
+
+// Store keeps payments. It implements steps 2 and 3 of the guard and is safe for concurrent use.
+type Store struct {
+	db      *DB
+	limit   int64
+	timeout time.Duration
+}
+
+var _ idem.Store[order.Order, payment.Answer] = (*Store)(nil)
+
+// NewStore returns a store in which no account may come to hold more than limit minor units.
+func NewStore(db *DB, limit int64) *Store {
+	return &Store{db: db, limit: limit, timeout: 20 * time.Second}
+}
+
+// recordRow is a row of payments as a record needs it.
+type recordRow struct {
+	SerialNo           string
+	OrderID            string
+	Status             string
+	Reason             string
+	FirstSerial        *string
+	FirstAt            *time.Time
+	Fingerprint        []byte
+	FingerprintVersion int
+	CreatedAt          time.Time
+}
+
+const selectRecords = `SELECT p.serial_no, p.order_id, p.status, p.reason, p.first_serial,
+  f.created_at AS first_at, p.fingerprint, p.fingerprint_version, p.created_at
+FROM payments p LEFT JOIN payments f ON f.serial_no = p.first_serial `
+
+// Find returns what is decided about these serials, outside any transaction.
+func (s *Store) Find(
+	ctx context.Context, keys []idem.Key,
+) (map[idem.Key]payment.Record, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	found := make(map[idem.Key]payment.Record, len(keys))
+	err := inChunks(keys, func(chunk []idem.Key) error {
+		var rows []recordRow
+		if err := s.db.gorm.WithContext(ctx).
+			Raw(selectRecords+"WHERE p.serial_no IN ?", chunk).Scan(&rows).Error; err != nil {
+			return explain("find payments", err)
+		}
+		for _, row := range rows {
+			record, err := row.record()
+			if err != nil {
+				return err
+			}
+			found[record.Key] = record
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// record checks what is stored on its way back into types that cannot be wrong.
+func (r recordRow) record() (payment.Record, error) {
+	outcome, err := parseStatus(r.Status)
+	if err != nil || len(r.Fingerprint) != 32 {
+		return payment.Record{}, fmt.Errorf("mysql: payments row %q: status %q, fingerprint of "+
+			"%d bytes", r.SerialNo, r.Status, len(r.Fingerprint))
+	}
+	answer := payment.Answer{Outcome: outcome, Reason: order.Reason(r.Reason)}
+	if r.FirstSerial != nil {
+		answer.First = order.Serial(*r.FirstSerial)
+	}
+	if r.FirstAt != nil {
+		answer.FirstAt = *r.FirstAt
+	}
+	return payment.Record{
+		Key: idem.Key(r.SerialNo),
+		Fingerprint: idem.Fingerprint{
+			Version: r.FingerprintVersion, Sum: [32]byte(r.Fingerprint)},
+		Answer:    answer,
+		DecidedAt: r.CreatedAt,
+	}, nil
+}
+
+func parseStatus(s string) (order.Outcome, error) {
+	var outcome order.Outcome
+	if err := outcome.UnmarshalText([]byte(s)); err != nil {
+		return 0, err
+	}
+	return outcome, nil
+}
+
+// Commit decides the requests and writes payments, ledger entries and balances, in one
+// transaction. A transaction that lost to another one begins from scratch a few times; a lost
+// unique key is handed back to the guard, because the answer is then in the database.
+func (s *Store) Commit(
+	ctx context.Context, reqs []payment.Request,
+) ([]idem.Answer[payment.Answer], error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	var answers []idem.Answer[payment.Answer]
+	err := untilItWins(ctx, func() error {
+		return s.db.transact(ctx, readCommitted(), func(tx *gorm.DB) (err error) {
+			answers, err = s.decide(tx, reqs)
+			return err
+		})
+	})
+	if err != nil {
+		return nil, explain("commit payments", err)
+	}
+	return answers, nil
+}
+
+// decide is the body of the transaction, in the order that matters: the accounts are locked
+// first, in the order of their IDs, because inserting first and locking later deadlocks as soon
+// as two consumers meet on one account. A crash anywhere in here leaves nothing.
+func (s *Store) decide(
+	tx *gorm.DB, reqs []payment.Request,
+) ([]idem.Answer[payment.Answer], error) {
+	accounts, err := lockAccounts(tx, reqs)
+	if err != nil {
+		return nil, err
+	}
+	paid, err := findPaid(tx, reqs)
+	if err != nil {
+		return nil, err
+	}
+	for _, req := range reqs {
+		if first, found := paid[req.Payload.ID]; found && first.Key == req.Key {
+			// Decided since step 2 looked. The unique key would refuse the same content; other
+			// content takes the same way back.
+			return nil, idem.ErrRaced
+		}
+	}
+	book := payment.NewBook(now(), s.limit, accounts, paid)
+	answers := make([]idem.Answer[payment.Answer], len(reqs))
+	for i, req := range reqs {
+		answers[i] = book.Decide(req)
+	}
+	if err := insertPayments(tx, book.Payments()); err != nil {
+		return nil, err
+	}
+	if err := insertEntries(tx, book.Entries()); err != nil {
+		return nil, err
+	}
+	return answers, writeBalances(tx, book.Balances())
+}

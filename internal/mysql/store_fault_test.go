@@ -1,0 +1,396 @@
+package mysql
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/payment/internal/idem"
+	"example.com/payment/internal/order"
+	"example.com/payment/internal/payment"
+)
+
+// statements are what a commit sends, in order, each by a text that no other one has.
+var statements = []string{
+	"SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION", "FROM accounts FORCE",
+	"WHERE p.paid_order_id IN", "INSERT INTO payments", "INSERT INTO ledger_entries",
+	"INSERT INTO accounts", "COMMIT",
+}
+
+// Each error at each statement: it says what the guard must do, nothing is left behind, and the
+// same request is paid once afterwards.
+func TestStore_EachErrorAtEachStatement(t *testing.T) {
+	t.Parallel()
+	f := newDatabase(t)
+	f.accounts(t, 1<<40, "payer", "payee")
+	w, by := through(t, f.cfg.Address)
+	s := f.store(t, by)
+	retried := errors.New("retried by the store itself")
+	for code, want := range map[uint16]error{
+		1062: idem.ErrRaced, 1213: retried, 1205: retried, 1020: retried,
+		1264: idem.ErrContent, 3819: idem.ErrContent, 4025: idem.ErrContent,
+		1040: idem.ErrUnavailable, 1290: idem.ErrUnavailable, 1114: idem.ErrUnavailable,
+		1053: idem.ErrUnavailable, 1317: nil, 9999: nil,
+	} {
+		for i, statement := range statements {
+			name := fmt.Sprintf("S%d-%d", code, i)
+			if code == 1062 && statement == "INSERT INTO ledger_entries" {
+				continue // stray entries, which have a test of their own
+			}
+			r := w.next(statement, refuse, code)
+			_, err := s.Commit(t.Context(), []payment.Request{pay(name)})
+			r.met(t)
+			expectFault(t, name+" at "+statement, err, want, retried)
+			if errors.Is(want, retried) {
+				continue // and paid
+			}
+			if a := commitOne(t, s, pay(name)); a.Record.Answer.Outcome != order.Paid {
+				t.Errorf("%s at %s: afterwards: %+v", name, statement, a)
+			}
+		}
+	}
+	f.audited(t)
+	if n := f.number(t, "SELECT COUNT(*) FROM payments"); n != 13*8-1 {
+		t.Errorf("%d payments, want %d", n, 13*8-1)
+	}
+}
+
+func expectFault(t *testing.T, what string, err, want, retried error) {
+	t.Helper()
+	if errors.Is(want, retried) {
+		if err != nil {
+			t.Errorf("%s: %v, want another attempt", what, err)
+		}
+		return
+	}
+	if err == nil || strings.Contains(err.Error(), "4711") {
+		t.Errorf("%s: %v, want an error without the server's text", what, err)
+	}
+	for _, kind := range []error{idem.ErrRaced, idem.ErrContent, idem.ErrUnavailable} {
+		if got := errors.Is(err, kind); got != errors.Is(want, kind) {
+			t.Errorf("%s: %v, is %v: %t", what, err, kind, got)
+		}
+	}
+}
+
+// The connection breaks before and after each statement. Whether or not the work was committed,
+// the request is paid exactly once in the end, and the unique key decides that.
+func TestStore_CutAtEachStatement(t *testing.T) {
+	t.Parallel()
+	f := newDatabase(t)
+	f.accounts(t, 1<<40, "payer", "payee")
+	w, by := through(t, f.cfg.Address)
+	s := f.store(t, by)
+	for i, statement := range statements {
+		for _, cut := range []fate{cutBefore, cutAfter} {
+			serial := fmt.Sprintf("S%d-%d", i, cut)
+			r := w.next(statement, cut, 0)
+			_, err := s.Commit(t.Context(), []payment.Request{pay(serial)})
+			r.met(t)
+			if !errors.Is(err, idem.ErrUnavailable) {
+				t.Errorf("cut %d at %s: %v, want ErrUnavailable", cut, statement, err)
+			}
+			committed := statement == "COMMIT" && cut == cutAfter
+			_, err = s.Commit(t.Context(), []payment.Request{pay(serial)})
+			if committed != errors.Is(err, idem.ErrRaced) || (!committed && err != nil) {
+				t.Errorf("cut %d at %s: again: %v", cut, statement, err)
+			}
+		}
+	}
+	f.expectPaid(t, int64(2*len(statements)))
+}
+
+// expectPaid fails the test unless so many payments of 10 were made, and nothing else.
+func (f *fixture) expectPaid(t *testing.T, want int64) {
+	t.Helper()
+	if n := f.number(t, "SELECT COUNT(*) FROM payments WHERE status = 'paid'"); n != want {
+		t.Errorf("%d payments, want %d", n, want)
+	}
+	if moved := f.number(t, "SELECT balance_minor - opening_minor FROM accounts "+
+		"WHERE account_id = 'payee'"); moved != 10*want {
+		t.Errorf("the payee got %d, want %d", moved, 10*want)
+	}
+	f.audited(t)
+}
+
+// After a COMMIT whose answer was an error, nobody may go on with the connection: if its
+// transaction were still open, the next BEGIN would commit it, and its locks would stay till then.
+func TestStore_FailedCommitEndsTheConnection(t *testing.T) {
+	t.Parallel()
+	f := newDatabase(t)
+	f.accounts(t, 1000, "payer", "payee")
+	w, by := through(t, f.cfg.Address)
+	s := f.store(t, by, func(c *Config) { c.MaxOpen = 1 })
+	r := w.next("COMMIT", refuse, 1180)
+	if _, err := s.Commit(t.Context(), []payment.Request{pay("A")}); err == nil {
+		t.Fatal("a refused COMMIT was taken for a success")
+	}
+	r.met(t)
+	if a := commitOne(t, s, pay("B")); a.Record.Answer.Outcome != order.Paid {
+		t.Errorf("B: %+v", a)
+	}
+	f.expectPaid(t, 1)
+
+	r = w.next("COMMIT", lie, 1180) // it was carried out all the same
+	if _, err := s.Commit(t.Context(), []payment.Request{pay("A")}); err == nil {
+		t.Fatal("a refused COMMIT was taken for a success")
+	}
+	r.met(t)
+	if _, err := s.Commit(t.Context(), []payment.Request{pay("A")}); !errors.Is(err, idem.ErrRaced) {
+		t.Errorf("A again: %v, want ErrRaced", err)
+	}
+	f.expectPaid(t, 2)
+}
+
+// Another session holds the account for longer than the lock wait: the transaction is begun from
+// scratch until the lock is free, and the payment is made once.
+func TestStore_LockWaitTimeout(t *testing.T) {
+	t.Parallel()
+	f := newDatabase(t)
+	f.accounts(t, 1000, "payer", "payee")
+	w, by := through(t, f.cfg.Address)
+	s := f.store(t, by, func(c *Config) { c.LockWait = time.Second })
+	tx, err := f.root.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	if _, err := tx.Exec("SELECT * FROM accounts WHERE account_id = 'payee' FOR UPDATE"); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.Commit(t.Context(), []payment.Request{pay("S")})
+		done <- err
+	}()
+	eventually(t, "a lock wait timeout", func() bool { return w.errorCount(1205) > 0 })
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("Commit: %v", err)
+	}
+	f.expectPaid(t, 1)
+}
+
+// A session that locks the other way round makes a deadlock; one of the two is undone by the
+// server, and the payment is made once.
+func TestStore_Deadlock(t *testing.T) {
+	t.Parallel()
+	f := newDatabase(t)
+	f.accounts(t, 1000, "payer", "payee")
+	w, by := through(t, f.cfg.Address)
+	s := f.store(t, by)
+	var many []string
+	for i := range 200 {
+		many = append(many, fmt.Sprintf("('x', 'x%d', 1, NOW())", i))
+	}
+	for round := 0; w.errorCount(1213) == 0; round++ {
+		if round == 20 {
+			t.Fatal("no deadlock hit the store in 20 rounds")
+		}
+		foreign, err := f.root.BeginTx(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		serial := fmt.Sprint("S", round)
+		// The server undoes the transaction that has changed least, so this one changes more.
+		for _, statement := range []string{
+			"INSERT INTO ledger_entries VALUES " + strings.Join(many, ", "),
+			"SELECT * FROM accounts WHERE account_id = 'payer' FOR UPDATE",
+		} {
+			if _, err := foreign.Exec(statement); err != nil {
+				t.Fatalf("%s: %v", statement, err)
+			}
+		}
+		done := make(chan error, 1)
+		go func() {
+			_, err := s.Commit(t.Context(), []payment.Request{pay(serial)})
+			done <- err
+		}()
+		f.waiting(t) // it holds the payee and waits for the payer
+		_, err = foreign.Exec("SELECT * FROM accounts WHERE account_id = 'payee' FOR UPDATE")
+		if ended := foreign.Rollback(); err == nil && ended != nil {
+			t.Fatal(ended)
+		}
+		if err := <-done; err != nil {
+			t.Errorf("Commit: %v", err)
+		}
+	}
+	f.expectPaid(t, f.number(t, "SELECT COUNT(*) FROM payments"))
+}
+
+// waiting returns when a session of the application waits for a row lock.
+func (f *fixture) waiting(t *testing.T) {
+	t.Helper()
+	eventually(t, "a session that waits for a lock", func() bool {
+		time.Sleep(150 * time.Millisecond) // what the server says of locks is that old
+		return f.number(t, "SELECT COUNT(*) FROM information_schema.innodb_trx t "+
+			"JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id "+
+			"WHERE t.trx_state = 'LOCK WAIT' AND p.db = ?", f.name) > 0
+	})
+}
+
+// An operator kills the session in the middle: nothing is left, and the next attempt pays.
+func TestStore_KilledSession(t *testing.T) {
+	t.Parallel()
+	f := newDatabase(t)
+	f.accounts(t, 1000, "payer", "payee")
+	w, by := through(t, f.cfg.Address)
+	s := f.store(t, by)
+	r := w.next("INSERT INTO accounts", hold, 0)
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.Commit(t.Context(), []payment.Request{pay("S")})
+		done <- err
+	}()
+	<-r.reached
+	id := f.number(t, "SELECT id FROM information_schema.processlist "+
+		"WHERE db = ? AND user = ?", f.name, f.cfg.User)
+	f.exec(t, fmt.Sprint("KILL ", id))
+	close(r.release)
+	if err := <-done; !errors.Is(err, idem.ErrUnavailable) {
+		t.Errorf("Commit in a killed session: %v, want ErrUnavailable", err)
+	}
+	f.expectPaid(t, 0)
+	commitOne(t, s, pay("S"))
+	f.expectPaid(t, 1)
+}
+
+// Nothing can be written in a read-only session, as on a replica: that is an outage.
+func TestStore_ReadOnly(t *testing.T) {
+	t.Parallel()
+	f := newDatabase(t)
+	f.accounts(t, 1000, "payer", "payee")
+	s := f.store(t, func(c *Config) { c.MaxOpen = 1 })
+	if _, err := s.db.pool.Exec("SET SESSION TRANSACTION READ ONLY"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Commit(t.Context(), []payment.Request{pay("S")}); !errors.Is(
+		err, idem.ErrUnavailable) || !strings.Contains(err.Error(), "read-only") {
+		t.Errorf("Commit: %v, want ErrUnavailable that says read-only", err)
+	}
+	f.expectPaid(t, 0)
+}
+
+// A consumer that stands still inside a transaction loses its session, and with it the locks.
+func TestStore_SilentSessionLosesItsLocks(t *testing.T) {
+	t.Parallel()
+	f := newDatabase(t)
+	f.accounts(t, 1000, "payer", "payee")
+	w, by := through(t, f.cfg.Address)
+	paused := f.store(t, by, func(c *Config) {
+		c.LockWait, c.ReadTimeout = time.Second, 1500*time.Millisecond
+		c.SessionTimeout, c.IdleTime = 2*time.Second, time.Second
+	})
+	r := w.next("INSERT INTO payments", hold, 0)
+	done := make(chan error, 1)
+	go func() {
+		_, err := paused.Commit(t.Context(), []payment.Request{pay("S")})
+		done <- err
+	}()
+	<-r.reached
+	other := f.store(t)
+	if a := commitOne(t, other, pay("T")); a.Record.Answer.Outcome != order.Paid {
+		t.Errorf("the other consumer: %+v", a)
+	}
+	close(r.release)
+	if err := <-done; !errors.Is(err, idem.ErrUnavailable) {
+		t.Errorf("the paused consumer: %v, want ErrUnavailable", err)
+	}
+	f.expectPaid(t, 1)
+}
+
+// A table that stays locked, by a migration or a backup, is the contention of one attempt and not
+// a session that hangs on the server for ever.
+func TestStore_TableLock(t *testing.T) {
+	t.Parallel()
+	f := newDatabase(t)
+	f.accounts(t, 1000, "payer", "payee")
+	w, by := through(t, f.cfg.Address)
+	s := f.store(t, by, func(c *Config) { c.LockWait = time.Second })
+	conn, err := f.root.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := conn.ExecContext(t.Context(), "LOCK TABLES payments WRITE"); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.Commit(t.Context(), []payment.Request{pay("S")})
+		done <- err
+	}()
+	eventually(t, "a lock wait timeout", func() bool { return w.errorCount(1205) > 0 })
+	if _, err := conn.ExecContext(t.Context(), "UNLOCK TABLES"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("Commit: %v", err)
+	}
+	f.expectPaid(t, 1)
+}
+
+// A COMMIT that is stuck on the way is given up by the client, and its transaction lives on at the
+// server: a lookup finds nothing, and yet the payment is made. The unique key tells.
+func TestStore_ZombieTransaction(t *testing.T) {
+	t.Parallel()
+	f := newDatabase(t)
+	f.accounts(t, 1000, "payer", "payee")
+	w, by := through(t, f.cfg.Address)
+	s := f.store(t, by, func(c *Config) {
+		c.LockWait, c.ReadTimeout = time.Second, 1100*time.Millisecond
+	})
+	r := w.next("COMMIT", hold, 0)
+	done := make(chan error, 1)
+	commit := func(s *Store) {
+		_, err := s.Commit(t.Context(), []payment.Request{pay("S")})
+		done <- err
+	}
+	go commit(s)
+	select {
+	case err := <-done:
+		if !errors.Is(err, idem.ErrUnavailable) {
+			t.Errorf("stuck COMMIT: %v, want ErrUnavailable", err)
+		}
+	case <-time.After(s.timeout):
+		t.Error("a COMMIT without an answer has no limit")
+	}
+	other := f.store(t)
+	if found, err := other.Find(t.Context(), []idem.Key{"S"}); err != nil || len(found) != 0 {
+		t.Errorf("Find: %d records, %v, want none yet", len(found), err)
+	}
+	go commit(other)
+	f.waiting(t) // for the accounts, which the zombie has locked
+	close(r.release)
+	if err := <-done; !errors.Is(err, idem.ErrRaced) {
+		t.Errorf("Commit after the zombie's: %v, want ErrRaced", err)
+	}
+	f.expectPaid(t, 1)
+}
+
+// What a lost answer left behind is found by the guard, and the duplicate is told the first answer.
+func TestStore_LostCommitIsExplained(t *testing.T) {
+	t.Parallel()
+	f := newDatabase(t)
+	f.accounts(t, 1000, "payer", "payee")
+	w, by := through(t, f.cfg.Address)
+	g := f.guard(t, by)
+	r := w.next("COMMIT", cutAfter, 0)
+	if d := g.Process(t.Context(), pay("S")); d.Verdict != idem.Retry ||
+		!errors.Is(d.Err, idem.ErrUnavailable) {
+		t.Fatalf("lost answer: %+v, want a retry that is held", d)
+	}
+	r.met(t)
+	d := g.Process(t.Context(), pay("S"))
+	if d.Verdict != idem.Duplicate || d.By != idem.ByStore ||
+		cmp.Diff(d.Record.Answer, payment.Answer{Outcome: order.Paid}) != "" {
+		t.Errorf("again: %+v, want a duplicate of the payment", d)
+	}
+	f.expectPaid(t, 1)
+}
