@@ -1,0 +1,66 @@
+package remoting
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Properties returns the configuration that a broker (BrokerConfig) or a name server
+// (NameServerConfig) runs with. It holds folders, which tell one server from another that
+// happens to listen on the same port.
+func Properties(ctx context.Context, addr string, code int) (map[string]string, error) {
+	answer, err := Call(ctx, addr, code, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	properties := make(map[string]string)
+	for line := range strings.Lines(string(answer.Body)) {
+		if key, value, ok := strings.Cut(strings.TrimRight(line, "\r\n"), "="); ok {
+			properties[key] = value
+		}
+	}
+	return properties, nil
+}
+
+// Create makes a topic on one broker with the given number of queues for reading and writing,
+// and does nothing when it is there already.
+func Create(ctx context.Context, broker, topic string, queues int) error {
+	n := strconv.Itoa(queues)
+	_, err := Call(ctx, broker, CreateTopic, map[string]string{
+		"topic": topic, "defaultTopic": "TBW102", "readQueueNums": n, "writeQueueNums": n,
+		"perm": "6", "topicFilterType": "SINGLE_TAG", "topicSysFlag": "0", "order": "false",
+	}, nil)
+	return err
+}
+
+// HasRoute reports whether a name server knows a topic.
+func HasRoute(ctx context.Context, nameServer, topic string) (bool, error) {
+	_, err := Call(ctx, nameServer, RouteOfTopic, map[string]string{"topic": topic}, nil)
+	var refused *RefusedError
+	if errors.As(err, &refused) && refused.Code == codeNoRoute {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Register makes a broker tell its name servers everything it has, now. By itself it does so
+// when it starts and every 10 to 60 s: a name server that was not there in that moment knows
+// nothing until the next one. The request sets a permission to the value that it has.
+func Register(ctx context.Context, broker string) error {
+	_, err := Call(ctx, broker, UpdateConfig, nil, []byte("brokerPermission=6\n"))
+	return err
+}
+
+// Send stores one message, and returns nil when the broker says that it is stored and flushed.
+func Send(ctx context.Context, broker, topic string, body []byte) error {
+	_, err := Call(ctx, broker, SendMessage, map[string]string{
+		"producerGroup": "payment-lab", "topic": topic, "defaultTopic": "TBW102",
+		"defaultTopicQueueNums": "1", "queueId": "0", "sysFlag": "0", "flag": "0",
+		"bornTimestamp": strconv.FormatInt(time.Now().UnixMilli(), 10),
+		"properties":    "", "reconsumeTimes": "0", "unitMode": "false",
+	}, body)
+	return err
+}

@@ -1,0 +1,221 @@
+package rocketmq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/apache/rocketmq-client-go/v2/consumer"
+	"github.com/apache/rocketmq-client-go/v2/primitive"
+	"go.uber.org/zap"
+
+	"example.com/payment/internal/idem"
+)
+
+// NameServersSetting is the environment variable that error messages point to.
+const NameServersSetting = "PAYMENT_ROCKETMQ_NAME_SERVERS"
+
+const (
+	accessKeySetting = "PAYMENT_ROCKETMQ_ACCESS_KEY"
+	secretKeySetting = "PAYMENT_ROCKETMQ_SECRET_KEY"
+)
+
+// pushClient is the part of the client's push consumer that is used here. Not all of it is in the
+// client's own interface.
+type pushClient interface {
+	Start() error
+	Shutdown() error
+	Suspend()
+	PersistConsumerOffset() error
+	Subscribe(string, consumer.MessageSelector, listener) error
+	Unsubscribe(string) error
+}
+
+// client is one client, and what it says of its pulls.
+type client struct {
+	pushClient
+	// pulling counts the queues whose last pull began before a time.
+	pulling func(time.Time) int
+}
+
+type listener = func(context.Context, ...*primitive.MessageExt) (consumer.ConsumeResult, error)
+
+// Consumer is one member of a consumer group. It is started once and drained once.
+type Consumer struct {
+	config  ConsumerConfig
+	handler Handler
+	admin   *Admin
+	log     *zap.Logger
+
+	// base is the parent of the handlers' contexts.
+	base   context.Context
+	cancel context.CancelFunc
+	gate   *gate
+	watch  *watcher
+
+	// mu guards client, and lets one of Start and Drain at a time.
+	mu      sync.Mutex
+	client  *client
+	drained bool
+
+	delivered atomic.Int64
+	started   atomic.Bool
+}
+
+// NewConsumer makes a consumer that does nothing yet.
+func NewConsumer(config ConsumerConfig, handler Handler, log *zap.Logger) (*Consumer, error) {
+	config = config.withDefaults()
+	if err := config.check(); err != nil {
+		return nil, err
+	}
+	admin, err := NewAdmin(config.NameServers, config.AccessKey, config.SecretKey)
+	if err != nil {
+		return nil, err
+	}
+	base, cancel := context.WithCancel(context.Background())
+	return &Consumer{
+		config: config, handler: handler, admin: admin, log: log,
+		base: base, cancel: cancel, gate: newGate(),
+		watch: newWatcher(admin, config, log),
+	}, nil
+}
+
+// Start checks that everything the consumer needs is there, joins the group and begins to
+// deliver. It tries again while servers cannot be reached or topics are missing, and gives up
+// after the configured attempts with an error that says what to do.
+func (c *Consumer) Start(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.client != nil || c.drained {
+		return errors.New("rocketmq: a consumer is started once")
+	}
+	backoff := idem.Backoff{Min: c.config.StartBackoff, Max: 10 * c.config.StartBackoff}
+	for attempt := 1; ; attempt++ {
+		err := c.startOnce(ctx)
+		if err == nil {
+			return nil
+		}
+		if attempt == c.config.StartAttempts || ctx.Err() != nil {
+			return fmt.Errorf("rocketmq: consumer of topic %s not started after %d attempts: %w",
+				c.config.Topic, attempt, errors.Join(err, ctx.Err()))
+		}
+		c.log.Warn("consumer not started; trying again", zap.Int("attempt", attempt),
+			zap.Int("attempts", c.config.StartAttempts), zap.Error(err))
+		backoff.Wait(ctx, attempt)
+	}
+}
+
+// startOnce makes one attempt. A client that has failed to start cannot be used again, so each
+// attempt has its own, made only after the checks have passed.
+func (c *Consumer) startOnce(ctx context.Context) error {
+	if err := c.preflight(ctx); err != nil {
+		return err
+	}
+	// Looked at before the client runs: it corrects its offsets where messages are gone, and
+	// the correction leaves no trace.
+	if err := c.watch.look(ctx); err != nil {
+		c.watch.report(err)
+	}
+	client, err := c.newClient()
+	if err != nil {
+		return err
+	}
+	if err := client.Start(); err != nil {
+		return unavailable("start client: %w", err)
+	}
+	if err := c.hearOrigins(client); err != nil {
+		return errors.Join(err, client.Shutdown())
+	}
+	c.client = client
+	c.watch.start()
+	c.started.Store(true)
+	return nil
+}
+
+func (c *Consumer) newClient() (*client, error) {
+	push, err := consumer.NewPushConsumer(
+		consumer.WithNameServer(clientAddresses(c.config.NameServers)),
+		consumer.WithCredentials(clientCredentials(c.admin.creds)),
+		consumer.WithGroupName(c.config.Group),
+		consumer.WithInstance(c.config.Instance),
+		consumer.WithConsumerModel(consumer.Clustering),
+		// The default skips every message that was there before the group was.
+		consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset),
+		// One answer counts for a whole batch, so a batch is one message.
+		consumer.WithConsumeMessageBatchMaxSize(1),
+		consumer.WithConsumeGoroutineNums(c.config.Concurrency),
+		consumer.WithPullBatchSize(pullBatch),
+		// The client overwrites the threshold per queue; these are the ones that work.
+		consumer.WithConsumeConcurrentlyMaxSpan(c.config.MaxCached),
+		consumer.WithPullThresholdForTopic(c.config.MaxCached),
+		consumer.WithPullThresholdSizeForTopic(cacheMiB),
+		consumer.WithMaxReconsumeTimes(int32(c.config.MaxRedeliveries)),
+		consumer.WithConsumeTimeout(c.config.ConsumeTimeout),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("rocketmq: make consumer: %w", err)
+	}
+	selector := consumer.MessageSelector{Type: consumer.TAG, Expression: c.config.Tag}
+	if err := push.Subscribe(c.config.Topic, selector, c.deliver); err != nil {
+		return nil, fmt.Errorf("rocketmq: subscribe to topic %s: %w", c.config.Topic, err)
+	}
+	pulling := func(before time.Time) int {
+		n := 0
+		for _, q := range push.GetConsumerRunningInfo(false).MQTable {
+			if q.LastPullTimestamp < before.UnixMilli() {
+				n++
+			}
+		}
+		return n
+	}
+	return &client{pushClient: push, pulling: pulling}, nil
+}
+
+// hearOrigins registers the handler for topics that are not consumed. The client keeps the
+// handler when a subscription ends; before the start it would insist on the subscription.
+func (c *Consumer) hearOrigins(client *client) error {
+	for _, topic := range c.config.OriginTopics {
+		selector := consumer.MessageSelector{Type: consumer.TAG, Expression: AnyTag}
+		err := errors.Join(client.Subscribe(topic, selector, c.deliver), client.Unsubscribe(topic))
+		if err != nil {
+			return fmt.Errorf("rocketmq: register for redeliveries of topic %s: %w", topic, err)
+		}
+	}
+	return nil
+}
+
+// Started says whether Start has succeeded and Drain has not been called.
+func (c *Consumer) Started() bool { return c.started.Load() }
+
+// Stats are counts of the moment, except Delivered, which only grows.
+type Stats struct {
+	// InFlight deliveries are with the handler.
+	InFlight int
+	// Parked deliveries came during a drain, and go unanswered to whoever reads the queue next.
+	Parked int
+	// Delivered counts what the handler was given.
+	Delivered int64
+	// Backlog counts the messages above the group's committed offsets, at the last look; it is
+	// -1 before the first.
+	Backlog int64
+}
+
+// Stats returns the counts.
+func (c *Consumer) Stats() Stats {
+	running, parked := c.gate.counts()
+	return Stats{
+		InFlight: running, Parked: parked,
+		Delivered: c.delivered.Load(), Backlog: c.watch.backlog.Load(),
+	}
+}
+
+// Jumped says whether messages were passed over since the start. It stays so until the process
+// is restarted or AcknowledgeJumps is called; consumption goes on meanwhile, as standing still
+// would bring nothing back.
+func (c *Consumer) Jumped() bool { return c.watch.jumped.Load() }
+
+// AcknowledgeJumps makes Jumped false until the next jump.
+func (c *Consumer) AcknowledgeJumps() { c.watch.jumped.Store(false) }

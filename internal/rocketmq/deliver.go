@@ -1,0 +1,109 @@
+package rocketmq
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/apache/rocketmq-client-go/v2/consumer"
+	"github.com/apache/rocketmq-client-go/v2/primitive"
+	"go.uber.org/zap"
+
+	"example.com/payment/internal/payment"
+)
+
+// deliver is the client's listener. It never returns an error: the client looks at the result
+// only, and prints every message that it pulled along with the error.
+func (c *Consumer) deliver(
+	_ context.Context, messages ...*primitive.MessageExt,
+) (consumer.ConsumeResult, error) {
+	if len(messages) != 1 || messages[0].Queue == nil {
+		c.log.Error("the client gave other than one message", zap.Int("messages", len(messages)))
+		return consumer.ConsumeRetryLater, nil
+	}
+	c.watch.seen(*messages[0].Queue, messages[0].QueueOffset)
+	if !c.gate.enter() {
+		return consumer.ConsumeRetryLater, nil
+	}
+	defer c.gate.leave()
+	return clientResult(c.handle(toMessage(messages[0]))), nil
+}
+
+// clientResult is the one place that tells the client what to do. The client's zero result
+// acknowledges; so everything but a clear Acknowledge falls through to another delivery.
+func clientResult(d payment.Disposition) consumer.ConsumeResult {
+	if d == payment.Acknowledge {
+		return consumer.ConsumeSuccess
+	}
+	return consumer.ConsumeRetryLater
+}
+
+// handle calls the handler. A panic that reached the client would leave the message without an
+// answer, and hold the queue's offset until the consume timeout.
+func (c *Consumer) handle(m payment.Message) (answer payment.Disposition) {
+	start := time.Now()
+	c.delivered.Add(1)
+	if c.config.Hooks.OnDelivery != nil {
+		c.config.Hooks.OnDelivery(m)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			answer = payment.Redeliver
+			c.panicked(p, m)
+		}
+		if c.config.Hooks.OnAnswer != nil {
+			c.config.Hooks.OnAnswer(answer, time.Since(start))
+		}
+	}()
+	ctx, cancel := context.WithTimeout(c.base, c.config.HandlerTimeout)
+	defer cancel()
+	return c.handler(ctx, m)
+}
+
+// panicked reports a panic without its value, which may be made of the message: only the Go
+// runtime's own errors are known not to be.
+func (c *Consumer) panicked(p any, m payment.Message) {
+	what := fmt.Sprintf("%T", p)
+	if err, ok := p.(runtime.Error); ok {
+		what = err.Error()
+	}
+	c.log.Error("handler panicked; the message will come again",
+		zap.String("panic", bounded(what)), zap.String("message_id", bounded(m.ID)),
+		zap.Int("queue", m.Queue), zap.Int64("offset", m.Offset), zap.Int("attempt", m.Attempt),
+		zap.ByteString("stack", debug.Stack()))
+	if c.config.Hooks.OnPanic != nil {
+		c.config.Hooks.OnPanic()
+	}
+}
+
+// toMessage takes from the client's message what the handler may know.
+func toMessage(m *primitive.MessageExt) payment.Message {
+	return payment.Message{
+		Topic: originTopic(m),
+		Key:   m.GetKeys(),
+		// The ID that a producer gave; else that of the first copy; else that of this one.
+		ID: cmp.Or(m.GetProperty(primitive.PropertyUniqueClientMessageIdKeyIndex),
+			m.GetProperty(primitive.PropertyOriginMessageId), m.OffsetMsgId),
+		// The body is a piece of the pulled bytes: nobody may append into its neighbour.
+		Body:    slices.Clip(m.Body),
+		Broker:  m.Queue.BrokerName,
+		Queue:   m.Queue.QueueId,
+		Offset:  m.QueueOffset,
+		Attempt: int(m.ReconsumeTimes) + 1,
+		BornAt:  time.UnixMilli(m.BornTimestamp),
+	}
+}
+
+// originTopic is where a message began. The client puts it back for redeliveries, but not for
+// dead letters. Other topics are taken at their word: anybody can write the property.
+func originTopic(m *primitive.MessageExt) string {
+	if strings.HasPrefix(m.Topic, deadLetterPrefix) {
+		return cmp.Or(m.GetProperty(primitive.PropertyRetryTopic), m.Topic)
+	}
+	return m.Topic
+}

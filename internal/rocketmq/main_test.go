@@ -1,0 +1,211 @@
+package rocketmq
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest"
+
+	"example.com/payment/internal/payment"
+)
+
+// patience bounds every wait for a broker: redeliveries take tens of seconds with a broker's own
+// delays, and the machine may be busy.
+const patience = 3 * time.Minute
+
+// TestMain silences the client and looks for leaked goroutines, but for the client's own: its
+// bookkeeping sleeps for up to a day after a shutdown, and a waiting pull for 30 s.
+func TestMain(m *testing.M) {
+	if os.Getenv(leakScenario) == "" {
+		QuietClientLogs(zap.NewNop())
+	}
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent(),
+		goleak.IgnoreAnyFunction("github.com/apache/rocketmq-client-go/v2/primitive.WithRecover"),
+		goleak.IgnoreAnyFunction(
+			"github.com/apache/rocketmq-client-go/v2/consumer.(*pushConsumer).pullMessage"))
+}
+
+// broker is where a test's servers are, and the names that only this test uses.
+type broker struct {
+	nameServers []string
+	address     string
+	admin       *Admin
+	name        string
+}
+
+// needBroker finds the servers in the environment.
+func needBroker(t *testing.T) broker {
+	t.Helper()
+	servers, address := os.Getenv(NameServersSetting), os.Getenv("PAYMENT_TEST_BROKER")
+	if servers == "" || address == "" {
+		message := NameServersSetting + " and PAYMENT_TEST_BROKER are not set: needs a real broker"
+		if os.Getenv("PAYMENT_TEST_REQUIRE") == "1" {
+			t.Fatal(message)
+		}
+		t.Skip(message)
+	}
+	b := broker{
+		nameServers: strings.Split(servers, ","), address: address, name: "t" + rand.Text()[:12],
+	}
+	admin, err := NewAdmin(b.nameServers, "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.admin = admin
+	return b
+}
+
+// topic makes a topic of the test's own.
+func (b broker) topic(t *testing.T, suffix string, queues int) string {
+	t.Helper()
+	ctx := patient(t)
+	name := "it_" + b.name + suffix
+	if err := b.admin.CreateTopic(ctx, b.address, name, queues); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// group is a group name of the test's own.
+func (b broker) group() string { return "ig_" + b.name }
+
+func (b broker) consumerConfig(topic string) ConsumerConfig {
+	return ConsumerConfig{
+		NameServers: b.nameServers, Group: b.group(), Topic: topic, CreateGroupTopics: true,
+		Concurrency: 16, MaxCached: maxCached, DrainTimeout: 30 * time.Second,
+	}
+}
+
+// consume starts a consumer that is drained when the test ends, if not before.
+func consume(t *testing.T, config ConsumerConfig, handler Handler) *Consumer {
+	t.Helper()
+	c, err := NewConsumer(config, handler, zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := c.Drain(ctx); err != nil {
+			t.Errorf("drain: %v", err)
+		}
+	})
+	if err := c.Start(patient(t)); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (b broker) producer(t *testing.T) *Producer {
+	t.Helper()
+	p, err := NewProducer(ProducerConfig{NameServers: b.nameServers, Group: "it-producer"}, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+// send sends messages with these keys, whose bodies are the keys.
+func send(t *testing.T, p *Producer, topic string, keys ...string) {
+	t.Helper()
+	for _, key := range keys {
+		out := Outgoing{Topic: topic, Tag: "pay", Key: key, Body: []byte(key)}
+		if _, err := p.Send(patient(t), out); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func keys(n int) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf("key-%04d", i)
+	}
+	return all
+}
+
+// patient is a context for waits in a test.
+func patient(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// eventually waits for a condition.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	ctx := patient(t)
+	for !condition() {
+		if ctx.Err() != nil {
+			t.Fatalf("waited %v in vain: %s", patience, what)
+		}
+		sleep(ctx, 20*time.Millisecond)
+	}
+}
+
+// journal remembers what handlers were given.
+type journal struct {
+	mu       sync.Mutex
+	messages []payment.Message
+	byKey    map[string][]payment.Message
+}
+
+func newJournal() *journal { return &journal{byKey: make(map[string][]payment.Message)} }
+
+// add returns how often the key has come.
+func (j *journal) add(m payment.Message) int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.messages = append(j.messages, m)
+	j.byKey[m.Key] = append(j.byKey[m.Key], m)
+	return len(j.byKey[m.Key])
+}
+
+func (j *journal) of(key string) []payment.Message {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.byKey[key]
+}
+
+func (j *journal) distinct() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.byKey)
+}
+
+func (j *journal) deliveries() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.messages)
+}
+
+// committed says whether the group has committed everything in the topic and its retry topic.
+func (b broker) committed(t *testing.T, topic string) bool {
+	t.Helper()
+	for _, name := range []string{topic, RetryTopic(b.group())} {
+		offsets, err := b.admin.Offsets(patient(t), b.group(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, q := range offsets {
+			if q.Backlog() > 0 {
+				return false
+			}
+		}
+	}
+	return true
+}

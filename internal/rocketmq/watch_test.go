@@ -1,0 +1,130 @@
+package rocketmq
+
+import (
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// look is one look at a queue, with what was handed over before it.
+type look struct {
+	handed, committed, minimum, maximum int64
+}
+
+// TestPosition: looks at one queue over time, and the jumps that are told.
+func TestPosition(t *testing.T) {
+	t.Parallel()
+	const none = NoOffset
+	for name, test := range map[string]struct {
+		looks []look
+		jumps [][2]int64
+	}{
+		"Healthy":          {[]look{{0, 0, 0, 10}, {9, 5, 0, 10}, {10, 10, 5, 20}, {20, 20, 20, 20}}, nil},
+		"NewGroup":         {[]look{{0, none, 0, 10}, {3, none, 0, 10}, {10, 10, 0, 10}}, nil},
+		"NewGroupOldTopic": {[]look{{0, none, 500, 900}, {600, 600, 500, 900}}, nil},
+		"NewGroupPinned":   {[]look{{0, none, 0, 10}, {0, none, 5, 10}}, [][2]int64{{0, 5}}},
+		"GoneBeforeStart":  {[]look{{0, 100, 150, 200}, {160, 160, 150, 200}}, [][2]int64{{100, 150}}},
+		"GoneWhileRunning": {[]look{{100, 100, 0, 200}, {100, 100, 150, 200}}, [][2]int64{{100, 150}}},
+		// The client has corrected the offset before anybody looked again.
+		"GoneAndCorrected": {[]look{{100, 100, 0, 200}, {100, 150, 150, 200}}, [][2]int64{{100, 150}}},
+		// It takes the client ten seconds to correct its offset: told once.
+		"ToldOnce":       {[]look{{0, 100, 150, 200}, {0, 100, 150, 200}, {0, 150, 150, 200}}, [][2]int64{{100, 150}}},
+		"GoneAgain":      {[]look{{0, 100, 150, 200}, {0, 100, 180, 200}}, [][2]int64{{100, 150}, {150, 180}}},
+		"InFlight":       {[]look{{160, 100, 0, 200}, {160, 100, 150, 200}}, nil},
+		"InFlightInPart": {[]look{{120, 100, 0, 200}, {120, 100, 150, 200}}, [][2]int64{{120, 150}}},
+		"Beyond":         {[]look{{0, 500, 0, 3}, {0, 500, 0, 3}, {3, 3, 0, 3}}, [][2]int64{{500, 3}}},
+		"BeyondLater":    {[]look{{10, 10, 0, 10}, {10, 10, 0, 2}, {2, 2, 0, 4}}, [][2]int64{{10, 2}}},
+		"BeyondCorrected": {
+			[]look{{0, 500, 0, 3}, {4, 4, 0, 4}, {5, 5, 4, 6}, {5, 5, 6, 9}},
+			[][2]int64{{500, 3}, {5, 6}},
+		},
+		"SetBack":        {[]look{{50, 50, 0, 60}, {0, 0, 0, 60}, {0, 0, 20, 60}}, [][2]int64{{0, 20}}},
+		"EmptyQueue":     {[]look{{0, 0, 0, 0}, {0, 0, 0, 0}}, nil},
+		"AllGoneButSeen": {[]look{{10, 10, 0, 10}, {10, 10, 10, 10}}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var p position
+			var jumps [][2]int64
+			for _, l := range test.looks {
+				p.handed = max(p.handed, l.handed)
+				next, from, to := p.next(QueueOffsets{
+					Committed: l.committed, Min: l.minimum, Max: l.maximum,
+				})
+				if from != to {
+					jumps = append(jumps, [2]int64{from, to})
+				}
+				p = next
+			}
+			if diff := cmp.Diff(test.jumps, jumps); diff != "" {
+				t.Errorf("jumps (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestConsumer_Jump: a group whose offset is beyond the end of a queue passes over what is there.
+// The client goes on at the end with a warning in its log.
+func TestConsumer_Jump(t *testing.T) {
+	t.Parallel()
+	b := needBroker(t)
+	topic := b.topic(t, "", 1)
+	send(t, b.producer(t), topic, keys(3)...)
+	setGroup(t, b, b.group(), 1, true)
+	commit(t, b, topic, 500)
+	var mu sync.Mutex
+	var jumps []Jump
+	config := b.consumerConfig(topic)
+	config.WatchInterval = 50 * time.Millisecond
+	config.Hooks.OnJump = func(j Jump) {
+		mu.Lock()
+		defer mu.Unlock()
+		jumps = append(jumps, j)
+	}
+	seen := newJournal()
+	c := consume(t, config, acknowledging(seen))
+	if !c.Jumped() {
+		t.Error("it was not seen before the client started")
+	}
+	eventually(t, "the client to correct the offset", func() bool {
+		offsets, err := b.admin.Offsets(patient(t), b.group(), topic)
+		return err == nil && offsets[0].Committed == 3
+	})
+	send(t, b.producer(t), topic, "after")
+	eventually(t, "what comes after", func() bool { return len(seen.of("after")) == 1 })
+	if !c.Jumped() {
+		t.Error("it was forgotten")
+	}
+	if n := c.Stats().Backlog; n < 0 {
+		t.Errorf("backlog %d after a look", n)
+	}
+	c.AcknowledgeJumps()
+	if c.Jumped() {
+		t.Error("it was acknowledged")
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	route, err := b.admin.Route(patient(t), topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Jump{{Topic: topic, Broker: route.Brokers[0].Name, From: 500, To: 3}}
+	if diff := cmp.Diff(want, jumps); diff != "" {
+		t.Errorf("jumps (-want +got):\n%s", diff)
+	}
+}
+
+// commit sets a group's offset in queue 0.
+func commit(t *testing.T, b broker, topic string, offset int64) {
+	t.Helper()
+	_, err := b.admin.ask(patient(t), b.address, codeUpdateCommitted, map[string]string{
+		"consumerGroup": b.group(), "topic": topic, "queueId": "0",
+		"commitOffset": strconv.FormatInt(offset, 10),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
