@@ -1,0 +1,178 @@
+package ops
+
+import (
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"example.com/payment/internal/idem"
+	"example.com/payment/internal/order"
+	"example.com/payment/internal/payment"
+)
+
+// Build says which program this is.
+type Build struct {
+	Version, Revision string
+}
+
+// Metrics are the metrics of the consumer, in a registry of their own. All methods are safe for
+// concurrent use and never block.
+type Metrics struct {
+	registry *prometheus.Registry
+	messages messageMetrics
+	payments paymentMetrics
+
+	outcomes, deciders, results, reasons, dependencies, errors *words
+}
+
+// messageMetrics are those that every consumer of messages has.
+type messageMetrics struct {
+	processed *prometheus.HistogramVec // error_type
+	consumed  prometheus.Counter
+	sent      *prometheus.CounterVec   // error_type
+	operation *prometheus.HistogramVec // messaging_operation_name, error_type
+}
+
+// paymentMetrics are our own.
+type paymentMetrics struct {
+	decisions   *prometheus.CounterVec   // outcome, decided_by
+	steps       *prometheus.HistogramVec // step
+	age         prometheus.Histogram
+	attempts    prometheus.Histogram
+	batch       prometheus.Histogram
+	commits     *prometheus.CounterVec // result
+	lookups     *prometheus.CounterVec // result
+	breaker     prometheus.Gauge
+	retries     *prometheus.CounterVec // reason
+	panics      prometheus.Counter
+	quarantined *prometheus.CounterVec // reason
+	jumped      prometheus.Counter
+	last        prometheus.Gauge
+	ready       *prometheus.GaugeVec // dependency
+}
+
+// NewMetrics registers the metrics of the program, of the Go runtime and of the process.
+func NewMetrics(build Build) *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		outcomes: newWords(), deciders: newWords(), results: newWords(), reasons: newWords(),
+		dependencies: newWords(), errors: newWords(),
+	}
+	m.registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	r := registrar{m.registry}
+	m.messages, m.payments = newMessageMetrics(r), newPaymentMetrics(r)
+	r.gaugeVec("payment_build_info", "Always 1; the labels say which program this is.",
+		"version", "revision", "goversion").
+		WithLabelValues(build.Version, build.Revision, runtime.Version()).Set(1)
+	return m
+}
+
+// Gather is for /metrics and for tests.
+func (m *Metrics) Gather() prometheus.Gatherer { return m.registry }
+
+// Observe counts one delivery, when its disposition is known.
+func (m *Metrics) Observe(e payment.Event) {
+	p := &m.payments
+	retried := e.Disposition != payment.Acknowledge
+	m.messages.consumed.Inc()
+	m.messages.processed.WithLabelValues(errorType(retried)).Observe(e.Took.Seconds())
+	p.decisions.WithLabelValues(m.outcomes.word(e.Outcome.String()), m.deciders.word(e.By)).Inc()
+	p.attempts.Observe(float64(e.Message.Attempt))
+	p.retries.WithLabelValues("in_place").Add(float64(max(e.Retries, 0)))
+	if e.Steps.Wait > 0 {
+		p.steps.WithLabelValues("wait").Observe(e.Steps.Wait.Seconds())
+	}
+	if retried {
+		p.retries.WithLabelValues("redelivery").Inc()
+		return
+	}
+	p.last.SetToCurrentTime()
+	if !e.Message.BornAt.IsZero() {
+		// The producer's clock may be ahead of ours.
+		p.age.Observe(max(time.Since(e.Message.BornAt), 0).Seconds())
+	}
+	if e.Outcome == order.Conflict || e.Outcome == order.Rejected {
+		p.quarantined.WithLabelValues(m.reasons.word(e.Reason)).Inc()
+	}
+}
+
+// errorType is OpenTelemetry's error.type: empty for a success.
+func errorType(failed bool) string {
+	if failed {
+		return "retry"
+	}
+	return ""
+}
+
+// Batch counts one group commit. The batch's steps are counted here, once, and not for each of
+// its messages.
+func (m *Metrics) Batch(b idem.Batch) {
+	p := &m.payments
+	for step, took := range map[string]time.Duration{
+		"cache": b.Steps.Cache, "find": b.Steps.Find, "commit": b.Steps.Commit, "put": b.Steps.Put,
+	} {
+		if took > 0 {
+			p.steps.WithLabelValues(step).Observe(took.Seconds())
+		}
+	}
+	if b.Commits == 0 {
+		return
+	}
+	p.batch.Observe(float64(b.Size))
+	result := "failed"
+	if b.Committed {
+		result = "committed"
+	}
+	p.commits.WithLabelValues(result).Add(float64(max(b.Commits-b.Races, 0)))
+	p.commits.WithLabelValues("raced").Add(float64(max(b.Races, 0)))
+}
+
+// CacheLookups counts n keys that were looked up: hit, miss, stale (there, and not to be
+// believed) or error.
+func (m *Metrics) CacheLookups(result string, n int) {
+	m.payments.lookups.WithLabelValues(m.results.word(result)).Add(float64(max(n, 0)))
+}
+
+// BreakerOpen says whether the cache is being left alone.
+func (m *Metrics) BreakerOpen(open bool) { m.payments.breaker.Set(number(open)) }
+
+// Panic counts a panic of a handler that was caught.
+func (m *Metrics) Panic() { m.payments.panics.Inc() }
+
+// Jumped counts messages that the broker deleted before they were consumed.
+func (m *Metrics) Jumped(messages int64) { m.payments.jumped.Add(float64(max(messages, 0))) }
+
+// Sent counts n messages that were sent in one operation. The error type is a word for what went
+// wrong, empty when nothing did.
+func (m *Metrics) Sent(n int, took time.Duration, errorType string) {
+	if errorType != "" {
+		errorType = m.errors.word(errorType)
+	}
+	m.messages.sent.WithLabelValues(errorType).Add(float64(max(n, 0)))
+	m.messages.operation.WithLabelValues("send", errorType).Observe(took.Seconds())
+}
+
+// Ready says whether a dependency is up; a Health calls it.
+func (m *Metrics) Ready(dependency string, ready bool) {
+	m.payments.ready.WithLabelValues(m.dependencies.word(dependency)).Set(number(ready))
+}
+
+// Watch adds the gauges of what is under way and of what waits for a commit. It may be called
+// once; the functions are called at each scrape.
+func (m *Metrics) Watch(inFlight, waiting func() int) {
+	r := registrar{m.registry}
+	r.gaugeFunc("payment_inflight_messages", "Deliveries that are being handled.", inFlight)
+	r.gaugeFunc("payment_waiting_messages", "Deliveries that wait for a group commit.", waiting)
+}
+
+func number(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
+}
