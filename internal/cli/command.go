@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"example.com/payment/internal/config"
+)
+
+// Prepare makes a root command print through s, and leaves errors to Run.
+func (s Streams) Prepare(root *cobra.Command) {
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.SetOut(s.Stdout)
+	root.SetErr(s.Stderr)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return Usage(err) })
+}
+
+// NoArguments refuses stray words, most of which are mistyped commands.
+func NoArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	cmd.SuggestionsMinimumDistance = 2 // cobra's own default, which it sets elsewhere
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return Usagef("unknown command %q; did you mean %q?", args[0], near[0])
+	}
+	return Usagef("unknown command %q; see %s --help", args[0], cmd.CommandPath())
+}
+
+// Arguments asks for a number of words of the named kind.
+func Arguments(least, most int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < least || len(args) > most {
+			return Usagef("%s needs %s; see %s --help", cmd.CommandPath(), what, cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
+// OutputFlag adds -o with the formats that a command knows, the first being the default. The
+// command has its RunE already.
+func OutputFlag(cmd *cobra.Command, format *string, formats ...string) {
+	cmd.Flags().StringVarP(format, "output", "o", formats[0],
+		"print as `FORMAT`: "+strings.Join(formats, ", "))
+	inner := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if !slices.Contains(formats, *format) {
+			return Usagef("-o %s: must be one of %s", *format, strings.Join(formats, ", "))
+		}
+		return inner(cmd, args)
+	}
+}
+
+// Settings are how a program explains and shows its settings.
+type Settings struct {
+	Help, Example func(io.Writer) error
+	Load          func(cmd *cobra.Command) (config.Settings, error)
+}
+
+// ConfigCommand is the command config of a program.
+func (s Streams) ConfigCommand(settings Settings) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "config", Short: "explain the settings", Args: NoArguments,
+		RunE: func(*cobra.Command, []string) error { return settings.Help(s.Stdout) },
+	}
+	var format string
+	show := &cobra.Command{
+		Use:   "print",
+		Short: "print the settings in force and where each comes from, secrets redacted",
+		Args:  NoArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			list, err := settings.Load(cmd)
+			if err != nil {
+				return err
+			}
+			return list.Print(s.Stdout, format)
+		},
+	}
+	OutputFlag(show, &format, "text", "json")
+	cmd.AddCommand(show, &cobra.Command{
+		Use: "example", Short: "print a settings file with every default, explained",
+		Args: NoArguments,
+		RunE: func(*cobra.Command, []string) error { return settings.Example(s.Stdout) },
+	})
+	return cmd
+}
