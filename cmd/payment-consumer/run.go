@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"example.com/payment/internal/cli"
+	"example.com/payment/internal/config"
+	"example.com/payment/internal/idem"
+	"example.com/payment/internal/mysql"
+	"example.com/payment/internal/ops"
+	"example.com/payment/internal/redis"
+	"example.com/payment/internal/rocketmq"
+)
+
+// run consumes until the context ends, which a signal does.
+func (a *app) run(cmd *cobra.Command, _ []string) error {
+	cfg, err := a.load(cmd, config.NeedMySQL, config.NeedCache)
+	if err != nil {
+		return err
+	}
+	log, err := a.logger(cfg)
+	if err != nil {
+		return cli.Usage(err)
+	}
+	rocketmq.QuietClientLogs(log)
+	redis.QuietClientLogs(log)
+	return consume(cmd.Context(), cfg, log)
+}
+
+// consume runs the whole service: it starts what the consumers need, starts the consumers, waits
+// for ctx to end, and stops everything in the opposite order. What is under way is finished and
+// acknowledged within the grace period; what is not comes again.
+func consume(ctx context.Context, cfg config.Consumer, log *zap.Logger) (err error) {
+	build := buildInfo()
+	log.Info("starting", zap.String("version", build.Version),
+		zap.String("revision", build.Revision), zap.Int("pid", os.Getpid()))
+	metrics := ops.NewMetrics(build)
+	health := ops.NewHealth(time.Now, func(dependency string, up bool) {
+		metrics.Ready(dependency, up)
+		log.Info("dependency", zap.String("name", dependency), zap.Bool("up", up))
+	})
+	needs := newReadiness(health)
+	server := ops.NewServer(cfg.Ops.Address, health, metrics, log)
+	if err := server.Start(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, shutdown(server)) }()
+	log.Info("serving health and metrics", zap.String("ops", server.Address()))
+
+	db, err := mysql.Open(databaseConfig(cfg))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := waitForDatabase(ctx, cfg, db, log); err != nil {
+		return endedEarly(ctx, err)
+	}
+	s, err := newService(cfg, db, metrics, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	stopWatching := s.watch(needs)
+	defer stopWatching()
+
+	if err := s.start(ctx); err != nil {
+		return endedEarly(ctx, err)
+	}
+	log.Info("consuming", zap.String("topic", cfg.RocketMQ.Topic),
+		zap.String("group", cfg.RocketMQ.Group), zap.String("instance", s.instance))
+	<-ctx.Done()
+	log.Info("stopping: no new messages; finishing what is under way")
+	health.Drain()
+	return s.drain(cfg.Shutdown.Grace)
+}
+
+// endedEarly makes a signal during the start the orderly end that was asked for.
+func endedEarly(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// waitForDatabase checks the database, and waits a bounded while for one that is not up yet.
+// What waiting cannot mend, such as a wrong password, ends the start at once.
+func waitForDatabase(
+	ctx context.Context, cfg config.Consumer, db *mysql.DB, log *zap.Logger,
+) error {
+	backoff := idem.Backoff{Min: 500 * time.Millisecond, Max: 5 * time.Second}
+	for attempt := 1; ; attempt++ {
+		err := db.Check(ctx, cfg.MySQL.AllowUnsafe)
+		if err == nil {
+			return db.RefreshEpoch(ctx)
+		}
+		if !errors.Is(err, idem.ErrUnavailable) || errors.Is(err, mysql.ErrRefused) {
+			return err
+		}
+		if attempt >= cfg.RocketMQ.StartAttempts {
+			return fmt.Errorf("gave up after %d attempts: %w (is the database running, and is "+
+				"PAYMENT_MYSQL_ADDRESS right?)", attempt, err)
+		}
+		log.Warn("database is not there yet", zap.Int("attempt", attempt), zap.Error(err))
+		if !backoff.Wait(ctx, attempt) {
+			return ctx.Err()
+		}
+	}
+}
+
+func shutdown(server *ops.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	return server.Shutdown(ctx)
+}

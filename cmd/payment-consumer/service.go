@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"example.com/payment/internal/cli"
+	"example.com/payment/internal/config"
+	"example.com/payment/internal/idem"
+	"example.com/payment/internal/mysql"
+	"example.com/payment/internal/ops"
+	"example.com/payment/internal/order"
+	"example.com/payment/internal/payment"
+	"example.com/payment/internal/rocketmq"
+)
+
+// service is everything between the broker and the database, wired by hand.
+type service struct {
+	instance string
+	log      *zap.Logger
+	metrics  *ops.Metrics
+
+	db       *mysql.DB
+	cache    *answers
+	results  *rocketmq.Results
+	guard    *idem.Guard[order.Order, payment.Answer]
+	database *idem.Hold
+	topic    *idem.Hold
+
+	orders      *rocketmq.Consumer
+	deadLetters *rocketmq.Consumer
+}
+
+func newService(
+	cfg config.Consumer, db *mysql.DB, metrics *ops.Metrics, log *zap.Logger,
+) (*service, error) {
+	s := &service{instance: instanceName(), log: log, metrics: metrics, db: db}
+	var err error
+	if s.cache, err = openCache(cfg, db, s.cacheHooks(), log); err != nil {
+		return nil, err
+	}
+	s.results, err = rocketmq.NewResults(rocketmq.ResultsConfig{
+		Producer: producerConfig(cfg, s.instance+"-results"),
+		Topic:    cfg.RocketMQ.ResultTopic,
+		OnSent:   s.sent,
+	}, log)
+	if err != nil {
+		return nil, errors.Join(err, s.cache.Close())
+	}
+	s.guard = idem.New(mysql.NewStore(db, cfg.Payment.BalanceLimitMinor), s.cache, idem.Options{
+		BatchMax: cfg.Guard.BatchMax, Committers: cfg.Guard.Committers,
+		Waiting: cfg.Guard.Waiting, Observe: metrics.Batch,
+	})
+	s.database = s.hold(cfg, "database")
+	s.topic = s.hold(cfg, "result topic")
+	if err := s.consumers(cfg); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	metrics.Watch(func() int {
+		return s.orders.Stats().InFlight + s.deadLetters.Stats().InFlight
+	}, s.guard.Waiting)
+	return s, nil
+}
+
+// consumers makes the two readers of one service: orders, and the dead letters of their group.
+func (s *service) consumers(cfg config.Consumer) (err error) {
+	limits := order.DefaultLimits()
+	limits.MaxMinor = cfg.Payment.MaxAmountMinor
+	handler := payment.NewService(s.guard, mysql.NewQuarantine(s.db), s.results, s.database,
+		s.topic, payment.Options{
+			Instance:  s.instance,
+			Limits:    limits,
+			HoldLimit: cfg.Hold.Limit,
+			Observe:   s.observe,
+		})
+	base := rocketmq.ConsumerConfig{
+		NameServers:    cfg.RocketMQ.NameServers,
+		AccessKey:      cfg.RocketMQ.AccessKey,
+		SecretKey:      cfg.RocketMQ.SecretKey.Reveal(),
+		HandlerTimeout: cfg.RocketMQ.HandlerTimeout,
+		ConsumeTimeout: cfg.RocketMQ.ConsumeTimeout,
+		StartAttempts:  cfg.RocketMQ.StartAttempts,
+		DrainTimeout:   cfg.Shutdown.Grace * 2 / 3,
+		Hooks:          rocketmq.Hooks{OnPanic: s.metrics.Panic, OnJump: s.jumped},
+	}
+	orders := base
+	orders.Group, orders.Topic, orders.Tag = cfg.RocketMQ.Group, cfg.RocketMQ.Topic, cfg.RocketMQ.Tag
+	orders.Instance = s.instance + "-orders"
+	orders.Concurrency = cfg.RocketMQ.Concurrency
+	orders.MaxRedeliveries = cfg.RocketMQ.MaxRedeliveries
+	orders.WriteTopics = []string{cfg.RocketMQ.ResultTopic}
+	if s.orders, err = rocketmq.NewConsumer(orders, handler.Handle, s.log); err != nil {
+		return err
+	}
+
+	dead := base
+	dead.Group = cfg.RocketMQ.Group + "-dlq"
+	dead.Topic, dead.Tag = rocketmq.DeadLetterTopic(cfg.RocketMQ.Group), rocketmq.AnyTag
+	dead.OriginTopics = []string{cfg.RocketMQ.Topic}
+	dead.Instance = s.instance + "-dead-letters"
+	dead.Concurrency = 16
+	// A dead letter has nowhere to fall: it comes again until it is decided or in quarantine.
+	dead.MaxRedeliveries = rocketmq.Unlimited
+	s.deadLetters, err = rocketmq.NewConsumer(dead, handler.HandleDeadLetter, s.log)
+	return err
+}
+
+func (s *service) start(ctx context.Context) error {
+	if err := s.orders.Start(ctx); err != nil {
+		return err
+	}
+	if err := s.deadLetters.Start(ctx); err != nil {
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		return errors.Join(err, s.orders.Drain(stop))
+	}
+	return nil
+}
+
+// drain lets both readers finish what they have begun, at the same time.
+func (s *service) drain(grace time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	var group sync.WaitGroup
+	var ordersErr, deadErr error
+	group.Go(func() { ordersErr = s.orders.Drain(ctx) })
+	group.Go(func() { deadErr = s.deadLetters.Drain(ctx) })
+	group.Wait()
+	return errors.Join(ordersErr, deadErr)
+}
+
+// close stops what the consumers used, after they have stopped.
+func (s *service) close() error {
+	s.guard.Close()
+	return errors.Join(s.results.Close(), s.cache.Close())
+}
+
+// readiness is what a consumer needs in order to be ready. Everything counts as down until it is
+// seen up, so it is named before anything is waited for.
+type readiness struct {
+	database, resultTopic, orders, cache *ops.Dependency
+}
+
+func newReadiness(health *ops.Health) readiness {
+	return readiness{
+		database:    health.Require("database"),
+		resultTopic: health.Require("result_topic"),
+		orders:      health.Require("orders"),
+		cache:       health.Optional("cache"),
+	}
+}
+
+// watch keeps readiness and the ledger epoch up to date until the returned function is called.
+func (s *service) watch(on readiness) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	group.Go(func() { s.db.WatchEpoch(ctx) })
+	check := func(d *ops.Dependency, fn func(context.Context) error) {
+		group.Go(func() { d.Watch(ctx, time.Second, 2*time.Second, fn) })
+	}
+	check(on.database, func(ctx context.Context) error {
+		if s.database.Holding() {
+			return errors.New("messages are held until it comes back")
+		}
+		return s.db.Ping(ctx)
+	})
+	check(on.resultTopic, func(context.Context) error {
+		if s.topic.Holding() {
+			return errors.New("messages are held until it takes results again")
+		}
+		return nil
+	})
+	check(on.orders, func(context.Context) error {
+		switch {
+		case !s.orders.Started() || !s.deadLetters.Started():
+			return errors.New("not consuming")
+		case s.orders.Jumped() || s.deadLetters.Jumped():
+			return errors.New("the broker deleted messages that were not consumed; see the runbook")
+		}
+		return nil
+	})
+	check(on.cache, s.cache.Ping)
+	return func() { cancel(); group.Wait() }
+}
+
+func (s *service) hold(cfg config.Consumer, name string) *idem.Hold {
+	return idem.NewHold(idem.HoldOptions{
+		MinBackoff: cfg.Hold.ProbeMin,
+		MaxBackoff: cfg.Hold.ProbeMax,
+		OnChange: func(cause error) {
+			if cause != nil {
+				s.log.Warn("holding all messages until it comes back",
+					zap.String("dependency", name), zap.Error(cause))
+				return
+			}
+			s.log.Info("back; messages go on", zap.String("dependency", name))
+		},
+	})
+}
+
+// instanceName is unique in the world: in a container every process is number 1, and two
+// consumers of one name would share their queues.
+func instanceName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), uuid.NewString()[:8])
+}
+
+func producerConfig(cfg config.Consumer, instance string) rocketmq.ProducerConfig {
+	return cli.Producer(cfg.RocketMQ.Broker, cfg.RocketMQ.Sending,
+		cfg.RocketMQ.Group+"-sender", instance)
+}
+
+// buildInfo is what the Go tool wrote into the binary.
+func buildInfo() ops.Build {
+	build := ops.Build{Version: "devel"}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return build
+	}
+	if info.Main.Version != "" {
+		build.Version = info.Main.Version
+	}
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" {
+			build.Revision = setting.Value
+		}
+	}
+	return build
+}
