@@ -1,0 +1,79 @@
+package devstack
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// Process is a program that runs beside the servers, such as a consumer. Whoever started it
+// ends it.
+type Process struct{ process *process }
+
+// Run starts a program with the stack's variables and env in its environment; what it prints
+// goes to the end of the file log.
+func (s *Stack) Run(path, log string, args []string, env ...string) (*Process, error) {
+	started, err := program{
+		path: path, args: args, env: append(s.Env(), env...), dir: s.data, log: log,
+	}.start(false)
+	if err != nil {
+		return nil, err
+	}
+	return &Process{process: started}, nil
+}
+
+// PID is the program's process number.
+func (p *Process) PID() int { return p.process.id.PID }
+
+// Alive reports whether the program runs.
+func (p *Process) Alive() bool { return p.process.alive() }
+
+// Kill ends the program as a crash would and waits until it is gone.
+func (p *Process) Kill() error { return p.process.kill() }
+
+// Stop asks the program to end and waits for it; when ctx ends first the program is killed. The
+// error is the program's own, of a status other than 0.
+func (p *Process) Stop(ctx context.Context) error {
+	if err := p.process.signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	if err := p.process.wait(ctx); err != nil {
+		return fmt.Errorf("%w; killed: %w", err, p.process.kill())
+	}
+	return p.process.exit
+}
+
+// Query runs SQL on the stack's database as its administrator and returns the rows, a line each
+// with tabs between columns. Only ctx bounds it.
+func (s *Stack) Query(ctx context.Context, sql string) (string, error) {
+	client, err := s.mysqlClient()
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.CommandContext(ctx, client,
+		"--defaults-file="+filepath.Join(s.dir("mysql"), "client.cnf"),
+		"--batch", "--skip-column-names", "--execute", sql, database)
+	cmd.SysProcAttr = ChildAttributes(false)
+	cmd.WaitDelay = killTimeout
+	var problem strings.Builder
+	cmd.Stderr = &problem
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w: %s", client, err, strings.TrimSpace(problem.String()))
+	}
+	return strings.TrimSuffix(string(out), "\n"), nil
+}
+
+// FlushCache empties the cache.
+func (s *Stack) FlushCache(ctx context.Context) error {
+	conn, lines, err := dialRedis(ctx, s.Address(Redis), s.redisPassword())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	_, err = resp(conn, lines, "FLUSHALL")
+	return err
+}
