@@ -1,0 +1,65 @@
+# "make" alone lists the targets.
+
+LINT_VERSION := 2.15.0
+LINT         := build/bin/golangci-lint
+LAB          := build/payment-lab
+PROGRAMS     := payment-consumer order-producer payment-lab
+# Integration tests wait for real servers, which take their time on a busy machine.
+TEST_TIMEOUT := 30m
+TEST_FLAGS   :=
+# The race detector needs a C compiler. Without one the tests run all the same; CI has one.
+RACE         := $(if $(shell command -v $${CC:-gcc} 2>/dev/null),-race)
+
+.DEFAULT_GOAL := help
+.PHONY: help doctor demo up down build test unit lint fmt compose-check clean $(PROGRAMS)
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+doctor: payment-lab ## check that this machine has what the servers need
+	@$(LAB) doctor
+
+demo: build ## the whole story on real servers, in under a minute
+	@$(LAB) demo
+
+up: build ## start the same servers in the background, and write .stack/env
+	@$(LAB) up
+
+down: payment-lab ## end the servers that "make up" started
+	@$(LAB) down
+
+build: $(PROGRAMS) ## build the three programs into build/
+
+$(PROGRAMS):
+	@go build -o build/$@ ./cmd/$@
+
+test: build ## every test on real servers, with the race detector
+	@$(if $(RACE),,echo 'no C compiler: the tests run without the race detector')
+	@$(LAB) exec -- go test $(RACE) -count=1 -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) ./...
+
+unit: ## the tests that need no server; the others are skipped
+	go test $(TEST_FLAGS) ./...
+	@echo 'Tests that need servers were skipped (go test -v names them): make test runs them.'
+
+lint: $(LINT) ## go vet and golangci-lint
+	go vet ./...
+	$(LINT) run ./...
+
+# One that is installed is used if it is the same version; to build it takes minutes.
+$(LINT):
+	@mkdir -p $(@D)
+	@if golangci-lint version 2>/dev/null | grep -q 'version v*$(LINT_VERSION) '; \
+	then ln -sf "$$(command -v golangci-lint)" $@; \
+	else GOBIN=$(CURDIR)/$(@D) go install \
+	    github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(LINT_VERSION); fi
+
+fmt: ## format the Go files
+	gofmt -w $$(git ls-files --cached --others --exclude-standard '*.go')
+
+# A module of its own, so that the programs do not depend on compose's libraries.
+compose-check: ## validate docker-compose.yml, for which no engine is needed
+	@cd tools/composecheck && go vet ./... && go test -count=1 ./... && go run . ../..
+
+clean: ## end the background servers, and remove build/ and .stack/ with all data
+	@if [ -e .stack/data ]; then $(MAKE) --no-print-directory down; fi
+	rm -rf build .stack
