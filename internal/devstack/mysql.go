@@ -83,6 +83,9 @@ func (s *Stack) mysql(ctx context.Context) (*server, error) {
 			return nil, err
 		}
 	}
+	if err := os.MkdirAll(filepath.Join(dir, "tmp"), 0o700); err != nil {
+		return nil, err
+	}
 	config := "--defaults-file=" + filepath.Join(dir, "my.cnf")
 	addr := address(loopback, s.ports.MySQL)
 	return &server{
@@ -104,6 +107,9 @@ func (s *Stack) mysqlConfig(programs mysqlPrograms) string {
 	dir := s.dir("mysql")
 	settings := []setting{
 		{"datadir", filepath.Join(dir, "data")},
+		// Of its own: a server that starts removes what looks like its temporary tables there, and
+		// in /tmp those may be of another server that is at work.
+		{"tmpdir", filepath.Join(dir, "tmp")},
 		{"pid-file", filepath.Join(dir, "mysqld.pid")},
 		// Relative to datadir, because a socket's path has room for about 100 bytes only.
 		{"socket", "mysql.sock"},

@@ -127,6 +127,13 @@ func TestStack(t *testing.T) {
 			t.Errorf("no progress of %s in %q", want, steps)
 		}
 	}
+	t.Run("OwnTemporaryFiles", func(t *testing.T) {
+		folder, err := stack.Query(bounded(t), "SELECT @@tmpdir")
+		if err != nil || !strings.HasPrefix(folder, home) {
+			t.Errorf("the database's temporary files are in %q (%v), want them below %s",
+				folder, err, home)
+		}
+	})
 	t.Run("SendTimeDuplicate", func(t *testing.T) { sendTimeDuplicate(t, stack) })
 	t.Run("KillAndRestart", func(t *testing.T) { killAndRestart(t, stack) })
 	t.Run("PauseAndContinue", func(t *testing.T) { pauseAndContinue(t, stack) })
