@@ -3,6 +3,7 @@ package devstack
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -30,6 +31,15 @@ func (p *Process) PID() int { return p.process.id.PID }
 
 // Alive reports whether the program runs.
 func (p *Process) Alive() bool { return p.process.alive() }
+
+// Signal sends sig; a program that has ended is no error.
+func (p *Process) Signal(sig os.Signal) error { return p.process.signal(sig) }
+
+// Exit returns how a program ended that is not alive any more: nil for status 0.
+func (p *Process) Exit() error {
+	<-p.process.done
+	return p.process.exit
+}
 
 // Kill ends the program as a crash would and waits until it is gone.
 func (p *Process) Kill() error { return p.process.kill() }

@@ -22,9 +22,9 @@ type Options struct {
 	// ProxyHost, such as 127.0.0.2, puts a proxy before the broker: clients are told to connect
 	// to that loopback address, where Stack.Proxy listens.
 	ProxyHost string
-	// MessageDelayLevel replaces the broker's 18 delays, by which it spaces redeliveries, as in
-	// "1s 1s 1s". Empty means the broker's own: 1 s, 5 s, 10 s ... 2 h.
-	MessageDelayLevel string
+	// Broker are further settings of the broker, such as messageDelayLevel, its 18 delays by which
+	// it spaces redeliveries: 1 s, 5 s, 10 s ... 2 h unless it is set.
+	Broker map[string]string
 	// External are servers that run already and that the stack only uses.
 	External External
 	// Prepare is called once the database can be used, while the broker is still starting. It

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -139,8 +141,8 @@ func (s *Stack) brokerSettings(store string) []setting {
 		{"diskMaxUsedSpaceRatio", "95"},
 		{"cleanFileForciblyEnable", "false"},
 	}
-	if s.opts.MessageDelayLevel != "" {
-		settings = append(settings, setting{"messageDelayLevel", s.opts.MessageDelayLevel})
+	for _, key := range slices.Sorted(maps.Keys(s.opts.Broker)) {
+		settings = append(settings, setting{key, s.opts.Broker[key]})
 	}
 	return settings
 }

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"example.com/payment/internal/devstack/proxy"
+	"example.com/payment/internal/devstack/rocketmqproxy"
 )
 
 // startAttempts bounds how often a start is repeated because somebody took a port first.
@@ -26,7 +26,7 @@ type Stack struct {
 	secrets secrets
 	ports   ports
 	servers []*server
-	proxy   *proxy.Proxy
+	proxy   *rocketmqproxy.Proxy
 
 	mu sync.Mutex // guards the record file and calls of Progress
 }
@@ -137,7 +137,8 @@ func (s *Stack) startServers(ctx context.Context) error {
 	s.servers = servers
 	if s.opts.ProxyHost != "" {
 		listen := address(s.opts.ProxyHost, s.ports.Broker)
-		if s.proxy, err = proxy.Listen(listen, address(loopback, s.ports.Broker)); err != nil {
+		s.proxy, err = rocketmqproxy.Listen(listen, address(loopback, s.ports.Broker))
+		if err != nil {
 			return fmt.Errorf("the proxy before the broker: %w: %w", errPortTaken, err)
 		}
 	}
@@ -209,7 +210,7 @@ func (s *Stack) prepareSchema(ctx context.Context) error {
 }
 
 // Proxy returns the proxy before the broker, or nil without Options.ProxyHost.
-func (s *Stack) Proxy() *proxy.Proxy { return s.proxy }
+func (s *Stack) Proxy() *rocketmqproxy.Proxy { return s.proxy }
 
 // Address returns where a server listens.
 func (s *Stack) Address(name Server) string {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"example.com/payment/internal/devstack/mysqlproxy"
 	"example.com/payment/internal/idem"
 	"example.com/payment/internal/order"
 	"example.com/payment/internal/payment"
@@ -166,13 +167,13 @@ func TestAudit_OutlastsTheReadTimeout(t *testing.T) {
 	db := f.open(t, by, func(c *Config) {
 		c.LockWait, c.ReadTimeout = time.Second, 1100*time.Millisecond
 	})
-	r := w.next("LEFT JOIN ledger_entries", hold, 0)
-	timer := time.AfterFunc(2*db.cfg.ReadTimeout, func() { close(r.release) })
+	r := w.Next(mysqlproxy.Containing("LEFT JOIN ledger_entries"), mysqlproxy.Hold())
+	timer := time.AfterFunc(2*db.cfg.ReadTimeout, func() { r.Release() })
 	defer timer.Stop()
 	if _, err := db.Audit(t.Context(), nil); err != nil {
 		t.Errorf("Audit: %v", err)
 	}
-	r.met(t)
+	met(t, r)
 }
 
 func TestAudit_Cache(t *testing.T) {

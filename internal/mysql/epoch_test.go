@@ -77,7 +77,9 @@ func TestEpoch_LeaseEnds(t *testing.T) {
 	if _, ok := db.Epoch(); !ok {
 		t.Fatal("no epoch right after it was read")
 	}
-	w.close()
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
 	if err := db.RefreshEpoch(t.Context()); err == nil {
 		t.Fatal("RefreshEpoch of a database that is away: no error")
 	}

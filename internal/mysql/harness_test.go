@@ -13,6 +13,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 	"go.uber.org/goleak"
 
+	"example.com/payment/internal/devstack/mysqlproxy"
 	"example.com/payment/internal/idem"
 	"example.com/payment/internal/order"
 	"example.com/payment/internal/payment"
@@ -233,6 +234,25 @@ func requestFor(serial, id, payer, payee string, minor int64) payment.Request {
 		Payer: order.Account(payer), Payee: order.Account(payee),
 		Amount: order.Money{Minor: minor, Currency: cny},
 	})
+}
+
+// through puts a proxy before the server of a configuration and returns what changes it.
+func through(t *testing.T, target string) (*mysqlproxy.Proxy, func(*Config)) {
+	t.Helper()
+	p, err := mysqlproxy.Listen("127.0.0.1:0", target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	return p, func(c *Config) { c.Address = p.Addr() }
+}
+
+// met fails the test if the fault of a rule never happened: then it proves nothing.
+func met(t *testing.T, r *mysqlproxy.Rule) {
+	t.Helper()
+	if r.Fired() == 0 {
+		t.Error("no statement that the rule is for came by")
+	}
 }
 
 // pay makes a request of 10 from "payer" to "payee", for the order O-<serial>.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"example.com/payment/internal/devstack/mysqlproxy"
 	"example.com/payment/internal/payment"
 )
 
@@ -261,7 +262,7 @@ func TestQuarantine_Flood(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	t.Logf("%d deadlocks", w.errorCount(1213))
+	t.Logf("%d deadlocks", w.Errors(1213))
 	if n := f.number(t, "SELECT COUNT(*) FROM quarantine"); n != kinds {
 		t.Errorf("%d rows, want %d", n, kinds)
 	}
@@ -277,21 +278,21 @@ func TestQuarantine_Faults(t *testing.T) {
 	f := newDatabase(t)
 	w, by := through(t, f.cfg.Address)
 	q := NewQuarantine(f.open(t, by))
-	r := w.next("INSERT INTO quarantine", refuse, 1213)
+	r := w.Next(mysqlproxy.Containing("INSERT INTO quarantine"), mysqlproxy.Refuse(1213))
 	if err := q.Put(t.Context(), rejected("k", "x")); err != nil {
 		t.Errorf("after a deadlock at the insert: %v", err)
 	}
-	r.met(t)
-	r = w.next("UPDATE quarantine", refuse, 1205)
+	met(t, r)
+	r = w.Next(mysqlproxy.Containing("UPDATE quarantine"), mysqlproxy.Refuse(1205))
 	if err := q.Put(t.Context(), rejected("k", "x")); err != nil {
 		t.Errorf("after a lock wait timeout at the update: %v", err)
 	}
-	r.met(t)
-	r = w.next("INSERT INTO quarantine", cutAfter, 0)
+	met(t, r)
+	r = w.Next(mysqlproxy.Containing("INSERT INTO quarantine"), mysqlproxy.CutAfter())
 	if err := q.Put(t.Context(), rejected("new", "x")); err == nil {
 		t.Error("a lost answer was taken for a success")
 	}
-	r.met(t)
+	met(t, r)
 	if err := q.Put(t.Context(), rejected("new", "x")); err != nil {
 		t.Errorf("after a lost answer: %v", err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"example.com/payment/internal/devstack/mysqlproxy"
 	"example.com/payment/internal/idem"
 	"example.com/payment/internal/order"
 	"example.com/payment/internal/payment"
@@ -41,9 +42,9 @@ func TestStore_EachErrorAtEachStatement(t *testing.T) {
 			if code == 1062 && statement == "INSERT INTO ledger_entries" {
 				continue // stray entries, which have a test of their own
 			}
-			r := w.next(statement, refuse, code)
+			r := w.Next(mysqlproxy.Containing(statement), mysqlproxy.Refuse(code))
 			_, err := s.Commit(t.Context(), []payment.Request{pay(name)})
-			r.met(t)
+			met(t, r)
 			expectFault(t, name+" at "+statement, err, want, retried)
 			if errors.Is(want, retried) {
 				continue // and paid
@@ -67,7 +68,7 @@ func expectFault(t *testing.T, what string, err, want, retried error) {
 		}
 		return
 	}
-	if err == nil || strings.Contains(err.Error(), "4711") {
+	if err == nil || strings.Contains(err.Error(), mysqlproxy.ErrorText) {
 		t.Errorf("%s: %v, want an error without the server's text", what, err)
 	}
 	for _, kind := range []error{idem.ErrRaced, idem.ErrContent, idem.ErrUnavailable} {
@@ -85,19 +86,22 @@ func TestStore_CutAtEachStatement(t *testing.T) {
 	f.accounts(t, 1<<40, "payer", "payee")
 	w, by := through(t, f.cfg.Address)
 	s := f.store(t, by)
+	cuts := map[string]mysqlproxy.Fate{
+		"before": mysqlproxy.CutBefore(), "after": mysqlproxy.CutAfter(),
+	}
 	for i, statement := range statements {
-		for _, cut := range []fate{cutBefore, cutAfter} {
-			serial := fmt.Sprintf("S%d-%d", i, cut)
-			r := w.next(statement, cut, 0)
+		for when, cut := range cuts {
+			serial := fmt.Sprintf("S%d-%s", i, when)
+			r := w.Next(mysqlproxy.Containing(statement), cut)
 			_, err := s.Commit(t.Context(), []payment.Request{pay(serial)})
-			r.met(t)
+			met(t, r)
 			if !errors.Is(err, idem.ErrUnavailable) {
-				t.Errorf("cut %d at %s: %v, want ErrUnavailable", cut, statement, err)
+				t.Errorf("cut %s %s: %v, want ErrUnavailable", when, statement, err)
 			}
-			committed := statement == "COMMIT" && cut == cutAfter
+			committed := statement == "COMMIT" && when == "after"
 			_, err = s.Commit(t.Context(), []payment.Request{pay(serial)})
 			if committed != errors.Is(err, idem.ErrRaced) || (!committed && err != nil) {
-				t.Errorf("cut %d at %s: again: %v", cut, statement, err)
+				t.Errorf("cut %s %s: again: %v", when, statement, err)
 			}
 		}
 	}
@@ -125,21 +129,21 @@ func TestStore_FailedCommitEndsTheConnection(t *testing.T) {
 	f.accounts(t, 1000, "payer", "payee")
 	w, by := through(t, f.cfg.Address)
 	s := f.store(t, by, func(c *Config) { c.MaxOpen = 1 })
-	r := w.next("COMMIT", refuse, 1180)
+	r := w.Next(mysqlproxy.Containing("COMMIT"), mysqlproxy.Refuse(1180))
 	if _, err := s.Commit(t.Context(), []payment.Request{pay("A")}); err == nil {
 		t.Fatal("a refused COMMIT was taken for a success")
 	}
-	r.met(t)
+	met(t, r)
 	if a := commitOne(t, s, pay("B")); a.Record.Answer.Outcome != order.Paid {
 		t.Errorf("B: %+v", a)
 	}
 	f.expectPaid(t, 1)
 
-	r = w.next("COMMIT", lie, 1180) // it was carried out all the same
+	r = w.Next(mysqlproxy.Containing("COMMIT"), mysqlproxy.Lie(1180)) // it was carried out all the same
 	if _, err := s.Commit(t.Context(), []payment.Request{pay("A")}); err == nil {
 		t.Fatal("a refused COMMIT was taken for a success")
 	}
-	r.met(t)
+	met(t, r)
 	if _, err := s.Commit(t.Context(), []payment.Request{pay("A")}); !errors.Is(err, idem.ErrRaced) {
 		t.Errorf("A again: %v, want ErrRaced", err)
 	}
@@ -167,7 +171,7 @@ func TestStore_LockWaitTimeout(t *testing.T) {
 		_, err := s.Commit(t.Context(), []payment.Request{pay("S")})
 		done <- err
 	}()
-	eventually(t, "a lock wait timeout", func() bool { return w.errorCount(1205) > 0 })
+	eventually(t, "a lock wait timeout", func() bool { return w.Errors(1205) > 0 })
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +193,7 @@ func TestStore_Deadlock(t *testing.T) {
 	for i := range 200 {
 		many = append(many, fmt.Sprintf("('x', 'x%d', 1, NOW())", i))
 	}
-	for round := 0; w.errorCount(1213) == 0; round++ {
+	for round := 0; w.Errors(1213) == 0; round++ {
 		if round == 20 {
 			t.Fatal("no deadlock hit the store in 20 rounds")
 		}
@@ -242,17 +246,17 @@ func TestStore_KilledSession(t *testing.T) {
 	f.accounts(t, 1000, "payer", "payee")
 	w, by := through(t, f.cfg.Address)
 	s := f.store(t, by)
-	r := w.next("INSERT INTO accounts", hold, 0)
+	r := w.Next(mysqlproxy.Containing("INSERT INTO accounts"), mysqlproxy.Hold())
 	done := make(chan error, 1)
 	go func() {
 		_, err := s.Commit(t.Context(), []payment.Request{pay("S")})
 		done <- err
 	}()
-	<-r.reached
+	<-r.Reached()
 	id := f.number(t, "SELECT id FROM information_schema.processlist "+
 		"WHERE db = ? AND user = ?", f.name, f.cfg.User)
 	f.exec(t, fmt.Sprint("KILL ", id))
-	close(r.release)
+	r.Release()
 	if err := <-done; !errors.Is(err, idem.ErrUnavailable) {
 		t.Errorf("Commit in a killed session: %v, want ErrUnavailable", err)
 	}
@@ -287,18 +291,18 @@ func TestStore_SilentSessionLosesItsLocks(t *testing.T) {
 		c.LockWait, c.ReadTimeout = time.Second, 1500*time.Millisecond
 		c.SessionTimeout, c.IdleTime = 2*time.Second, time.Second
 	})
-	r := w.next("INSERT INTO payments", hold, 0)
+	r := w.Next(mysqlproxy.Containing("INSERT INTO payments"), mysqlproxy.Hold())
 	done := make(chan error, 1)
 	go func() {
 		_, err := paused.Commit(t.Context(), []payment.Request{pay("S")})
 		done <- err
 	}()
-	<-r.reached
+	<-r.Reached()
 	other := f.store(t)
 	if a := commitOne(t, other, pay("T")); a.Record.Answer.Outcome != order.Paid {
 		t.Errorf("the other consumer: %+v", a)
 	}
-	close(r.release)
+	r.Release()
 	if err := <-done; !errors.Is(err, idem.ErrUnavailable) {
 		t.Errorf("the paused consumer: %v, want ErrUnavailable", err)
 	}
@@ -326,7 +330,7 @@ func TestStore_TableLock(t *testing.T) {
 		_, err := s.Commit(t.Context(), []payment.Request{pay("S")})
 		done <- err
 	}()
-	eventually(t, "a lock wait timeout", func() bool { return w.errorCount(1205) > 0 })
+	eventually(t, "a lock wait timeout", func() bool { return w.Errors(1205) > 0 })
 	if _, err := conn.ExecContext(t.Context(), "UNLOCK TABLES"); err != nil {
 		t.Fatal(err)
 	}
@@ -346,7 +350,7 @@ func TestStore_ZombieTransaction(t *testing.T) {
 	s := f.store(t, by, func(c *Config) {
 		c.LockWait, c.ReadTimeout = time.Second, 1100*time.Millisecond
 	})
-	r := w.next("COMMIT", hold, 0)
+	r := w.Next(mysqlproxy.Containing("COMMIT"), mysqlproxy.Hold())
 	done := make(chan error, 1)
 	commit := func(s *Store) {
 		_, err := s.Commit(t.Context(), []payment.Request{pay("S")})
@@ -367,7 +371,7 @@ func TestStore_ZombieTransaction(t *testing.T) {
 	}
 	go commit(other)
 	f.waiting(t) // for the accounts, which the zombie has locked
-	close(r.release)
+	r.Release()
 	if err := <-done; !errors.Is(err, idem.ErrRaced) {
 		t.Errorf("Commit after the zombie's: %v, want ErrRaced", err)
 	}
@@ -381,12 +385,12 @@ func TestStore_LostCommitIsExplained(t *testing.T) {
 	f.accounts(t, 1000, "payer", "payee")
 	w, by := through(t, f.cfg.Address)
 	g := f.guard(t, by)
-	r := w.next("COMMIT", cutAfter, 0)
+	r := w.Next(mysqlproxy.Containing("COMMIT"), mysqlproxy.CutAfter())
 	if d := g.Process(t.Context(), pay("S")); d.Verdict != idem.Retry ||
 		!errors.Is(d.Err, idem.ErrUnavailable) {
 		t.Fatalf("lost answer: %+v, want a retry that is held", d)
 	}
-	r.met(t)
+	met(t, r)
 	d := g.Process(t.Context(), pay("S"))
 	if d.Verdict != idem.Duplicate || d.By != idem.ByStore ||
 		cmp.Diff(d.Record.Answer, payment.Answer{Outcome: order.Paid}) != "" {

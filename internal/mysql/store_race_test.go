@@ -12,6 +12,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"example.com/payment/internal/devstack/mysqlproxy"
 	"example.com/payment/internal/idem"
 	"example.com/payment/internal/idem/idemtest"
 	"example.com/payment/internal/order"
@@ -103,7 +104,7 @@ func TestStore_HotAccountsDoNotDeadlock(t *testing.T) {
 	f := newDatabase(t)
 	hot := serialsOf("hot", 6)
 	f.accounts(t, 1000, hot...)
-	var wires []*wire
+	var wires []*mysqlproxy.Proxy
 	var wg sync.WaitGroup
 	const batches, size = 6, 40
 	for n := range 3 {
@@ -127,7 +128,7 @@ func TestStore_HotAccountsDoNotDeadlock(t *testing.T) {
 	}
 	wg.Wait()
 	for _, w := range wires {
-		if n := w.errorCount(1213) + w.errorCount(1205); n != 0 {
+		if n := w.Errors(1213) + w.Errors(1205); n != 0 {
 			t.Errorf("%d deadlocks and lock wait timeouts, want none", n)
 		}
 	}
@@ -276,7 +277,7 @@ func TestStore_CommitGivesUpWithItsContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	w, by := through(t, f.cfg.Address)
-	r := w.next("FROM accounts", hold, 0)
+	r := w.Next(mysqlproxy.Containing("FROM accounts"), mysqlproxy.Hold())
 	s := f.store(t, by)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -284,8 +285,8 @@ func TestStore_CommitGivesUpWithItsContext(t *testing.T) {
 		_, err := s.Commit(ctx, []payment.Request{pay("S")})
 		done <- err
 	}()
-	<-r.reached
-	close(r.release)
+	<-r.Reached()
+	r.Release()
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("Commit: %v, want the context's error", err)

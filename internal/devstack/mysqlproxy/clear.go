@@ -1,0 +1,13 @@
+package mysqlproxy
+
+// Clear removes every rule. Faults that are under way still happen, and held statements go on.
+func (p *Proxy) Clear() {
+	p.mu.Lock()
+	rules := p.rules
+	p.rules = nil
+	p.mu.Unlock()
+	for _, r := range rules {
+		r.Remove()
+		r.Release()
+	}
+}
