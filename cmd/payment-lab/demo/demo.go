@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"example.com/payment/internal/audience"
 	"example.com/payment/internal/devstack"
 	"example.com/payment/internal/rocketmq"
 )
@@ -35,7 +36,7 @@ type Config struct {
 // show is one run of the demo.
 type show struct {
 	Config
-	audience  *audience
+	audience  *audience.Audience
 	consumers map[string]*consumer
 	// sent is every message that a broker has acknowledged to a producer, by its unique ID.
 	sent map[string]sent
@@ -47,11 +48,11 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	rocketmq.QuietClientLogs(zap.NewNop())
 	s := &show{Config: cfg, consumers: map[string]*consumer{}, sent: map[string]sent{}}
 	defer func() { err = errors.Join(err, s.killConsumers()) }()
-	s.audience, err = listen(ctx, cfg.Stack.Address(devstack.NameServer))
+	s.audience, err = audience.Listen(ctx, cfg.Stack.Address(devstack.NameServer), "demo-audience")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.audience.close()) }()
+	defer func() { err = errors.Join(err, s.audience.Close()) }()
 	if err := s.startConsumers(ctx, "A", "B"); err != nil {
 		return err
 	}

@@ -12,10 +12,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"example.com/payment/internal/devstack"
+	"example.com/payment/internal/order"
 )
 
 // consumer is a payment-consumer process.
@@ -172,4 +174,22 @@ func (s *show) output(ctx context.Context, name string, args ...string) ([]byte,
 			strings.TrimSpace(problem.String()))
 	}
 	return out, nil
+}
+
+// await waits until a message has n answers and returns them.
+func (s *show) await(ctx context.Context, messageID string, n int) ([]order.Result, error) {
+	err := until(ctx, "the answer to message "+messageID, func() bool {
+		return len(s.audience.Answers(messageID)) >= n
+	})
+	return s.audience.Answers(messageID), err
+}
+
+// awaitAll waits until every one of the messages has an answer.
+func (s *show) awaitAll(ctx context.Context, messages []sent) error {
+	return until(ctx, "the answers to a load", func() bool {
+		answered := s.audience.Answered()
+		return !slices.ContainsFunc(messages, func(m sent) bool {
+			return answered[m.MessageID] == 0
+		})
+	})
 }

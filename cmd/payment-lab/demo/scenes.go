@@ -27,7 +27,7 @@ func (s *show) firstTime(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.audience.awaitAll(ctx, messages); err != nil {
+	if err := s.awaitAll(ctx, messages); err != nil {
 		return err
 	}
 	s.say("40 more orders, by order-producer load: %s", s.tally(messages))
@@ -71,7 +71,7 @@ func (s *show) lostAnswer(ctx context.Context) error {
 	default:
 		return errors.New("no answer was dropped")
 	}
-	answers, err := s.audience.await(ctx, m.MessageID, 2)
+	answers, err := s.await(ctx, m.MessageID, 2)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (s *show) killedConsumer(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := s.audience.awaitAll(ctx, messages); err != nil {
+		if err := s.awaitAll(ctx, messages); err != nil {
 			return err
 		}
 		if err := s.consumers["A"].process.Kill(); err != nil {
@@ -134,7 +134,7 @@ func (s *show) rebalance(ctx context.Context) error {
 		return err
 	}
 	s.say("consumer C has joined, queues have moved, the lock is released")
-	if err := s.audience.awaitAll(ctx, messages); err != nil {
+	if err := s.awaitAll(ctx, messages); err != nil {
 		return err
 	}
 	if err := until(ctx, "a redelivery after the rebalance", func() bool {
@@ -218,7 +218,7 @@ func (s *show) expect(
 	if err != nil {
 		return "", err
 	}
-	answers, err := s.audience.await(ctx, m.MessageID, 1)
+	answers, err := s.await(ctx, m.MessageID, 1)
 	if err != nil {
 		return "", err
 	}

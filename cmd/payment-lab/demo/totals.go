@@ -10,11 +10,8 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 
-	"example.com/payment/internal/devstack"
 	"example.com/payment/internal/order"
-	"example.com/payment/internal/rocketmq"
 )
 
 // tally says what became of some messages.
@@ -27,7 +24,7 @@ type tally struct {
 func (s *show) tally(messages []sent) tally {
 	t := tally{messages: len(messages), outcomes: map[string]int{}, seenBy: map[string]int{}}
 	for _, m := range messages {
-		for n, r := range s.audience.answers(m.MessageID) {
+		for n, r := range s.audience.Answers(m.MessageID) {
 			t.deliveries++
 			if n == 0 {
 				t.outcomes[r.Outcome.String()]++
@@ -100,7 +97,7 @@ func (s *show) count(ctx context.Context) (totals, error) {
 	}
 	t := totals{outcomes: map[string]order.Outcome{}, seen: map[[2]string]int{}}
 	orders, deciders := map[order.ID]bool{}, map[order.Serial]string{}
-	deliveries := s.audience.deliveries()
+	deliveries := s.audience.Deliveries()
 	for _, r := range deliveries {
 		t.seen[[2]string{r.Outcome.String(), r.DecidedBy}]++
 		orders[r.OrderID] = true
@@ -196,19 +193,8 @@ func (s *show) rows(ctx context.Context) (map[order.Serial]order.Outcome, error)
 
 // allResults waits until the audience has read the result topic to its end.
 func (s *show) allResults(ctx context.Context) error {
-	admin, err := rocketmq.NewAdmin([]string{s.Stack.Address(devstack.NameServer)}, "", "")
-	if err != nil {
-		return err
-	}
 	return until(ctx, "all results to be read", func() bool {
-		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-		defer cancel()
-		queues, err := admin.Offsets(ctx, "demo-audience", devstack.ResultTopic)
-		stored := 0
-		for _, queue := range queues {
-			stored += int(queue.Max)
-		}
-		return err == nil && s.audience.count() == stored
+		return s.audience.CaughtUp(ctx) == nil
 	})
 }
 
