@@ -10,6 +10,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"example.com/payment/internal/failpoint"
 	"example.com/payment/internal/payment"
 )
 
@@ -61,6 +62,7 @@ func (q *Quarantine) Put(ctx context.Context, item payment.Quarantined) error {
 	if err != nil {
 		return explain("quarantine message", err)
 	}
+	failpoint.Hit(failpoint.Quarantined)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"example.com/payment/internal/failpoint"
 	"example.com/payment/internal/idem"
 	"example.com/payment/internal/order"
 	"example.com/payment/internal/payment"
@@ -68,6 +69,7 @@ func (s *Store) Find(
 	if err != nil {
 		return nil, err
 	}
+	failpoint.Hit(failpoint.LookedUp)
 	return found, nil
 }
 
@@ -120,6 +122,7 @@ func (s *Store) Commit(
 	if err != nil {
 		return nil, explain("commit payments", err)
 	}
+	failpoint.Hit(failpoint.Committed)
 	return answers, nil
 }
 
@@ -129,6 +132,7 @@ func (s *Store) Commit(
 func (s *Store) decide(
 	tx *gorm.DB, reqs []payment.Request,
 ) ([]idem.Answer[payment.Answer], error) {
+	failpoint.Hit(failpoint.Begun)
 	accounts, err := lockAccounts(tx, reqs)
 	if err != nil {
 		return nil, err
@@ -155,5 +159,10 @@ func (s *Store) decide(
 	if err := insertEntries(tx, book.Entries()); err != nil {
 		return nil, err
 	}
-	return answers, writeBalances(tx, book.Balances())
+	failpoint.Hit(failpoint.Inserted)
+	if err := writeBalances(tx, book.Balances()); err != nil {
+		return nil, err
+	}
+	failpoint.Hit(failpoint.BeforeCommit)
+	return answers, nil
 }

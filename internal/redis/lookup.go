@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"example.com/payment/internal/failpoint"
 	"example.com/payment/internal/idem"
 )
 
@@ -39,6 +40,7 @@ func (c *Cache[R]) Get(
 				c.cfg.Address, len(keys), failed)
 		}
 	}
+	failpoint.Hit(failpoint.CacheRead)
 	return found, nil
 }
 
@@ -163,6 +165,7 @@ func (c *Cache[R]) Put(ctx context.Context, records []idem.Record[R]) error {
 				c.cfg.Address, len(values), failed))
 		}
 	}
+	failpoint.Hit(failpoint.CacheWritten)
 	return errors.Join(errs...)
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 	"go.uber.org/zap"
 
+	"example.com/payment/internal/failpoint"
 	"example.com/payment/internal/payment"
 )
 
@@ -62,7 +63,10 @@ func (c *Consumer) handle(m payment.Message) (answer payment.Disposition) {
 	}()
 	ctx, cancel := context.WithTimeout(c.base, c.config.HandlerTimeout)
 	defer cancel()
-	return c.handler(ctx, m)
+	failpoint.Hit(failpoint.Received)
+	answer = c.handler(ctx, m)
+	failpoint.Hit(failpoint.BeforeAcknowledge)
+	return answer
 }
 
 // panicked reports a panic without its value, which may be made of the message: only the Go

@@ -9,6 +9,7 @@ import (
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 	"go.uber.org/zap"
 
+	"example.com/payment/internal/failpoint"
 	"example.com/payment/internal/idem"
 	"example.com/payment/internal/order"
 )
@@ -110,6 +111,9 @@ func (r *Results) Send(ctx context.Context, result order.Result) error {
 	sent, err := r.batcher.Do(ctx, out)
 	if err != nil {
 		return fmt.Errorf("rocketmq: send result: %w", err)
+	}
+	if sent == nil {
+		failpoint.Hit(failpoint.ResultSent)
 	}
 	return sent
 }
