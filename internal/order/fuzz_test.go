@@ -11,7 +11,7 @@ import (
 )
 
 // FuzzDecode compares Decode with encoding/json, which is laxer: what one reads the other reads
-// alike, and what is not JSON for one is not for the other.
+// alike, what is not JSON for one is not for the other, and what Encode writes is not refused.
 func FuzzDecode(f *testing.F) {
 	f.Add("ORDERID_100", []byte(golden))
 	for _, c := range hostile() {
@@ -28,6 +28,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		if err != nil {
 			checkRefusal(t, o, err, body)
+			checkNotEncoded(t, key, body, err)
 			return
 		}
 		checkAccepted(t, key, body, o)
@@ -57,27 +58,30 @@ func checkRefusal(t *testing.T, o order.Order, err error, body []byte) {
 	}
 }
 
+// checkNotEncoded fails if a body was refused that is, byte for byte, what Encode writes of
+// a valid order.
+func checkNotEncoded(t *testing.T, key string, body []byte, refusal error) {
+	t.Helper()
+	lax, err := decodeLax(body)
+	if err != nil {
+		return
+	}
+	o := lax.order()
+	valid := o.Validate(order.DefaultLimits()) == nil && string(o.ID) == key
+	if valid && bytes.Equal(order.Encode(o), body) {
+		t.Fatalf("error %v for what Encode writes", refusal)
+	}
+}
+
 func isUnprintable(r rune) bool { return r < ' ' || r > '~' }
 
 func checkAccepted(t *testing.T, key string, body []byte, o order.Order) {
 	t.Helper()
-	var lax struct {
-		Version  int
-		OrderID  string `json:"order_id"`
-		SerialNo string `json:"serial_no"`
-		Payer    string
-		Payee    string
-		Amount   int64
-		Currency string
-	}
-	if err := json.Unmarshal(body, &lax); err != nil {
+	lax, err := decodeLax(body)
+	if err != nil {
 		t.Fatalf("encoding/json refuses what Decode accepts: %v", err)
 	}
-	want := order.Order{
-		ID: order.ID(lax.OrderID), Serial: order.Serial(lax.SerialNo),
-		Payer: order.Account(lax.Payer), Payee: order.Account(lax.Payee),
-		Amount: order.Money{Minor: lax.Amount, Currency: order.Currency(lax.Currency)},
-	}
+	want := lax.order()
 	if o != want || lax.Version != 1 || lax.OrderID != key {
 		t.Fatalf("Decode = %+v, encoding/json = %+v", o, lax)
 	}
@@ -87,5 +91,29 @@ func checkAccepted(t *testing.T, key string, body []byte, o order.Order) {
 	again, err := order.Decode(key, order.Encode(o), order.DefaultLimits())
 	if err != nil || again != o {
 		t.Fatalf("Decode(Encode(%+v)) = %+v, %v", o, again, err)
+	}
+}
+
+// laxOrder is an order message as encoding/json reads it.
+type laxOrder struct {
+	Version  int
+	OrderID  string `json:"order_id"`
+	SerialNo string `json:"serial_no"`
+	Payer    string
+	Payee    string
+	Amount   int64
+	Currency string
+}
+
+func decodeLax(body []byte) (lax laxOrder, err error) {
+	err = json.Unmarshal(body, &lax)
+	return lax, err
+}
+
+func (l laxOrder) order() order.Order {
+	return order.Order{
+		ID: order.ID(l.OrderID), Serial: order.Serial(l.SerialNo),
+		Payer: order.Account(l.Payer), Payee: order.Account(l.Payee),
+		Amount: order.Money{Minor: l.Amount, Currency: order.Currency(l.Currency)},
 	}
 }
