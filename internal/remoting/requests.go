@@ -54,13 +54,15 @@ func Register(ctx context.Context, broker string) error {
 	return err
 }
 
-// Send stores one message, and returns nil when the broker says that it is stored and flushed.
+// Send stores one message, and returns nil when the broker says that it is stored and flushed. It
+// makes the request that Java's clients make, whose names of fields are single letters.
 func Send(ctx context.Context, broker, topic string, body []byte) error {
-	_, err := Call(ctx, broker, SendMessage, map[string]string{
-		"producerGroup": "payment-lab", "topic": topic, "defaultTopic": "TBW102",
-		"defaultTopicQueueNums": "1", "queueId": "0", "sysFlag": "0", "flag": "0",
-		"bornTimestamp": strconv.FormatInt(time.Now().UnixMilli(), 10),
-		"properties":    "", "reconsumeTimes": "0", "unitMode": "false",
+	_, err := Call(ctx, broker, SendMessageV2, map[string]string{
+		"a": "payment-lab", "b": topic,
+		"c": "TBW102", "d": "1", // the topic to copy a missing one from, and its queues
+		"e": "0", "f": "0", // queue, system flag
+		"g": strconv.FormatInt(time.Now().UnixMilli(), 10),
+		"h": "0", "i": "", "j": "0", "k": "false", // flag, properties, reconsume times, unit mode
 	}, body)
 	return err
 }
