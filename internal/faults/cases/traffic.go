@@ -1,0 +1,121 @@
+package cases
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"example.com/payment/internal/devstack/mysqlproxy"
+	"example.com/payment/internal/devstack/rule"
+	"example.com/payment/internal/faults"
+	"example.com/payment/internal/order"
+)
+
+// trafficLimit bounds the wait for what must come by itself on a machine that is busy.
+const trafficLimit = 2 * time.Minute
+
+// sendTogether sends orders side by side, so that each is on its way at the same time, and
+// returns the messages in the order of the orders.
+func sendTogether(
+	ctx context.Context, r *faults.Rig, orders ...order.Order,
+) []faults.Message {
+	messages := make([]faults.Message, len(orders))
+	var group sync.WaitGroup
+	for i, o := range orders {
+		group.Go(func() { messages[i] = r.Sender.Send(ctx, o) })
+	}
+	group.Wait()
+	return messages
+}
+
+// newOrders makes so many orders.
+func newOrders(r *faults.Rig, n int) []order.Order {
+	orders := make([]order.Order, n)
+	for i := range orders {
+		orders[i] = r.Sender.Order()
+	}
+	return orders
+}
+
+// copiesOf returns the order so many times.
+func copiesOf(o order.Order, times int) []order.Order {
+	orders := make([]order.Order, times)
+	for i := range orders {
+		orders[i] = o
+	}
+	return orders
+}
+
+// awaitAnswers waits until the sender of each acknowledged message has been told what became
+// of it.
+func awaitAnswers(
+	ctx context.Context, r *faults.Rig, what string, messages ...faults.Message,
+) error {
+	return faults.Until(ctx, "answers to "+what, trafficLimit, func() bool {
+		answered := r.Answers.Answered()
+		for _, m := range messages {
+			if m.Status == faults.Acknowledged && answered[m.ID] == 0 {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// decisions adds up what the consumers that run have decided; the labels are as /metrics has
+// them.
+func decisions(ctx context.Context, r *faults.Rig, labels ...string) int {
+	return sumMetric(ctx, r, "payment_decisions_total", labels...)
+}
+
+// sumMetric adds up one metric of the consumers that run. One that does not answer counts
+// nothing: whoever waits for a number looks again.
+func sumMetric(ctx context.Context, r *faults.Rig, name string, labels ...string) int {
+	sum := 0.0
+	for _, c := range r.Alive() {
+		if value, err := c.Metric(ctx, name, labels...); err == nil {
+			sum += value
+		}
+	}
+	return int(sum)
+}
+
+// patientEnv lets a consumer wait for a held statement longer than a case holds one.
+const patientEnv = "PAYMENT_MYSQL_READ_TIMEOUT_SECONDS=15"
+
+// gatherLimit is how long transactions are held at most; it is below patientEnv.
+const gatherLimit = 12 * time.Second
+
+// gather makes one consumer, started with patientEnv, take orders into one batch: both of its
+// committers are kept busy by an order each, until all the others wait.
+func gather(
+	ctx context.Context, r *faults.Rig, c *faults.Consumer, orders ...order.Order,
+) ([]faults.Message, error) {
+	held := r.Database.Add(mysqlproxy.Containing("START TRANSACTION"), mysqlproxy.Hold(),
+		rule.Always())
+	defer held.Release()
+	defer held.Remove() // a rule that is released would still be asked before the next one
+	for n := range committers {
+		r.Sender.Send(ctx, r.Sender.Order())
+		if err := faults.Until(ctx, "a held transaction", gatherLimit, func() bool {
+			return held.Fired() > n
+		}); err != nil {
+			return nil, err
+		}
+	}
+	messages := sendTogether(ctx, r, orders...)
+	for _, m := range messages {
+		if m.Status != faults.Acknowledged {
+			return nil, fmt.Errorf("a send to the broker that nothing is wrong with: %s", m.Status)
+		}
+	}
+	return messages, faults.Until(ctx, fmt.Sprint(len(orders), " orders to wait"), gatherLimit,
+		func() bool {
+			waiting, err := c.Metric(ctx, "payment_waiting_messages")
+			return err == nil && int(waiting) >= len(orders)
+		})
+}
+
+// committers is how many transactions a consumer has under way at once.
+const committers = 2
