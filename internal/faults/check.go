@@ -44,6 +44,7 @@ func (f *findings) add(invariant, format string, args ...any) {
 type payment struct {
 	order  order.Order
 	status string
+	reason order.Reason
 	// whole is every column, to see whether a row has changed.
 	whole string
 }
@@ -75,7 +76,7 @@ func (r *Rig) look(ctx context.Context) (w world, err error) {
 
 func readPayments(ctx context.Context, db *sql.DB) (map[order.Serial]payment, error) {
 	rows, err := db.QueryContext(ctx, `SELECT serial_no, order_id, payer, payee, amount_minor,
-  currency, status, CONCAT_WS('|', paid_order_id, reason, first_serial, HEX(fingerprint),
+  currency, status, reason, CONCAT_WS('|', paid_order_id, first_serial, HEX(fingerprint),
   fingerprint_version, created_at) FROM payments`)
 	if err != nil {
 		return nil, err
@@ -86,10 +87,10 @@ func readPayments(ctx context.Context, db *sql.DB) (map[order.Serial]payment, er
 		var p payment
 		o := &p.order
 		if err := rows.Scan(&o.Serial, &o.ID, &o.Payer, &o.Payee, &o.Amount.Minor,
-			&o.Amount.Currency, &p.status, &p.whole); err != nil {
+			&o.Amount.Currency, &p.status, &p.reason, &p.whole); err != nil {
 			return nil, err
 		}
-		p.whole = fmt.Sprint(p.order, p.status, p.whole)
+		p.whole = fmt.Sprint(p.order, p.status, p.reason, p.whole)
 		found[o.Serial] = p
 	}
 	return found, rows.Err()
@@ -295,6 +296,7 @@ func (r *Rig) Check(ctx context.Context) ([]Violation, error) {
 	w.checkConflicts(&f, messages)
 	r.checkChanged(&f, w)
 	r.checkAnswers(&f, w, messages)
+	w.checkReasons(&f)
 	transactions := r.checkTransactions(ctx, &f)
 	logs := r.checkLogs(&f)
 	audited, err := r.audit(ctx)

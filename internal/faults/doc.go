@@ -23,7 +23,8 @@
 //	I12  the backlog is drained within 180 s of the last fault
 //	I13  no body, secret or password is in any log
 //
-// and of the answers: A1, everybody who asked was answered, and A2, with the truth.
+// and of the answers: A1, everybody who asked was answered, A2, with the truth, and A3, what is
+// declined is declined for a reason that holds.
 //
 // A run in which a fault did not happen is invalid, and not green: the Journal counts each fault
 // with what proves it. No violation in n trials bounds the rate of violations at about 3/n, so

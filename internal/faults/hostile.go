@@ -190,24 +190,3 @@ func HostileKeys(o order.Order) []string {
 		id + ForgedLine, id + "\r\nFLUSHALL\r\n", id + strings.Repeat("k", 1000),
 	}
 }
-
-// Refused returns valid orders that the business refuses: cases F76, F77 and F82.
-func (s *Sender) Refused() map[order.Reason]order.Order {
-	orders := map[order.Reason]order.Order{}
-	for reason, change := range map[order.Reason]func(*order.Order){
-		order.SameAccount:       func(o *order.Order) { o.Payee = o.Payer },
-		order.UnknownAccount:    func(o *order.Order) { o.Payee = "nobody-" + marker },
-		order.ClosedAccount:     func(o *order.Order) { o.Payee = closed },
-		order.CurrencyMismatch:  func(o *order.Order) { o.Payee = dollars },
-		order.InsufficientFunds: func(o *order.Order) { o.Payer = poor },
-		order.BalanceLimit:      func(o *order.Order) { o.Payee = full; o.Amount.Minor = 10 },
-	} {
-		o := s.Order()
-		change(&o)
-		orders[reason] = o
-	}
-	return orders
-}
-
-// full is an account at the limit of what may be held.
-const full = "full-" + marker

@@ -166,28 +166,6 @@ func (r *Rig) connect(ctx context.Context) (err error) {
 	return err
 }
 
-func (r *Rig) openAccounts(ctx context.Context) error {
-	var values []string
-	add := func(id, currency string, minor int64, isClosed int) {
-		values = append(values,
-			fmt.Sprintf("('%s','%s',%d,%d,%d)", id, currency, minor, minor, isClosed))
-	}
-	for n := range payers {
-		add(string(payer(n+1)), "CNY", opening, 0)
-	}
-	for n := range payees {
-		add(string(payee(n+1)), "CNY", 0, 0)
-	}
-	add(hot, "CNY", opening, 0)
-	add(poor, "CNY", 0, 0)
-	add(closed, "CNY", 0, 1)
-	add(dollars, "USD", opening, 0)
-	add(full, "CNY", 1_000_000_000_000_000_000, 0)
-	_, err := r.SQL.ExecContext(ctx, `INSERT INTO accounts
-(account_id, currency, opening_minor, balance_minor, closed) VALUES `+strings.Join(values, ","))
-	return err
-}
-
 func (r *Rig) proxies() (err error) {
 	const anyPort = "127.0.0.1:0"
 	r.Broker = r.Stack.Proxy()

@@ -17,17 +17,10 @@ import (
 	"example.com/payment/internal/rocketmq"
 )
 
-// The accounts of a run. Every name and every body holds marker, which no log may show.
+// marker is in every body and in every account's name, and may be in no log.
 const (
-	marker  = "zq7x"
-	payers  = 60
-	payees  = 12
-	opening = 1_000_000_000
-	hot     = "hot-" + marker
-	poor    = "poor-" + marker
-	closed  = "closed-" + marker
-	dollars = "dollars-" + marker
-	memo    = `,"memo":"` + marker + ` is nobody's business"}`
+	marker = "zq7x"
+	memo   = `,"memo":"` + marker + ` is nobody's business"}`
 )
 
 // senders is how many messages may be on their way to the broker at once.
@@ -74,9 +67,6 @@ func (s *Sender) Order() order.Order {
 		Amount: order.Money{Minor: int64(1 + s.draw(5000)), Currency: "CNY"},
 	}
 }
-
-func payer(n int) order.Account { return order.Account(fmt.Sprintf("payer-%s-%d", marker, n)) }
-func payee(n int) order.Account { return order.Account(fmt.Sprintf("payee-%s-%d", marker, n)) }
 
 // Body is an order's message body, with a field that consumers do not know.
 func Body(o order.Order) []byte {

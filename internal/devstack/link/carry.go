@@ -20,12 +20,13 @@ const (
 type session struct {
 	*relay.Pair
 	link   *Link
+	number int64
 	budget *int64 // whose bytes left counts
 	left   int64
 }
 
 func (l *Link) carry(pair *relay.Pair) {
-	s := &session{Pair: pair, link: l}
+	s := &session{Pair: pair, link: l, number: l.sessions.Add(1)}
 	s.Both(s.up, s.down)
 }
 
@@ -39,14 +40,14 @@ func (s *session) up() {
 		}
 		if err != nil {
 			// Also the end of the connection does not pass a gate that is shut.
-			s.wait(requests)
+			s.wait(s.requests)
 			return
 		}
 	}
 }
 
 func (s *session) request(piece []byte) bool {
-	if !s.pass(requests) {
+	if !s.pass(s.requests) {
 		return false
 	}
 	t := s.link.toxics.Load()
@@ -89,7 +90,7 @@ func (s *session) down() {
 		}
 	}
 	if alive {
-		s.wait(answers)
+		s.wait(s.answers)
 	}
 	s.Cut()
 	<-read
@@ -123,7 +124,7 @@ func (s *session) deliver(a answer) bool {
 			return false
 		}
 	}
-	if !s.pass(answers) {
+	if !s.pass(s.answers) {
 		return false
 	}
 	return s.write(s.Client, a.piece)
@@ -153,8 +154,15 @@ func (s *session) wait(gate func(*toxics) chan struct{}) bool {
 }
 
 // requests and answers are the gates of the two directions.
-func requests(t *toxics) chan struct{} { return t.requests }
-func answers(t *toxics) chan struct{}  { return t.answers }
+func (s *session) requests(t *toxics) chan struct{} { return s.gate(t, t.requests) }
+func (s *session) answers(t *toxics) chan struct{}  { return s.gate(t, t.answers) }
+
+func (s *session) gate(t *toxics, ofAll chan struct{}) chan struct{} {
+	if s.number <= t.strandedTo {
+		return t.stranded
+	}
+	return ofAll
+}
 
 // write sends a piece, in slices as long as there is that toxic.
 func (s *session) write(to net.Conn, piece []byte) bool {

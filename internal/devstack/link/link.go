@@ -21,8 +21,9 @@ var errAmount = errors.New("the amount must be positive")
 // Link forwards connections until Close. Its methods are safe for concurrent use. Toxics add up;
 // each is for the connections that there are and for later ones, until Reset.
 type Link struct {
-	relay  *relay.Relay
-	counts counts
+	relay    *relay.Relay
+	counts   counts
+	sessions atomic.Int64
 
 	mu     sync.Mutex // one change at a time
 	toxics atomic.Pointer[toxics]
@@ -36,6 +37,9 @@ type toxics struct {
 	budget  *int64 // request bytes of each connection before it is reset; a new pointer starts anew
 	// requests and answers, unless nil, are shut gates: what comes waits until they are closed.
 	requests, answers chan struct{}
+	// stranded is a gate in both directions, for the sessions up to this number.
+	stranded   chan struct{}
+	strandedTo int64
 }
 
 // Stats counts what has happened to the traffic so far: a fault that did not happen proves nothing.
@@ -43,7 +47,7 @@ type Stats struct {
 	Connections int // that clients have made
 	Delayed     int // pieces of answers that came later because of Latency
 	Slices      int // pieces that Slice has made
-	Held        int // pieces that had to wait because of Blackhole or HoldAnswers
+	Held        int // pieces that had to wait because of Blackhole, HoldAnswers or Strand
 	Resets      int // connections that CutAfter has reset
 }
 
@@ -119,12 +123,21 @@ func (l *Link) HoldAnswers() error {
 	return nil
 }
 
+// Strand lets nothing pass any more on the connections that there are, until Reset, as when
+// something on the way has forgotten them. Neither side learns of it. Later connections are well.
+func (l *Link) Strand() error {
+	l.change(func(t *toxics) {
+		t.stranded, t.strandedTo = shut(t.stranded), l.sessions.Load()
+	})
+	return nil
+}
+
 // Reset ends all toxics. What had to wait passes now.
 func (l *Link) Reset() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	old := l.toxics.Swap(&toxics{})
-	for _, gate := range []chan struct{}{old.requests, old.answers} {
+	for _, gate := range []chan struct{}{old.requests, old.answers, old.stranded} {
 		if gate != nil {
 			close(gate)
 		}

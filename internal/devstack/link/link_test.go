@@ -285,6 +285,30 @@ func TestLink_BlackholeCanBeCut(t *testing.T) {
 	must(t, l.Close())
 }
 
+// TestLink_Strand: old connections are dead, and neither side can know; new ones work.
+func TestLink_Strand(t *testing.T) {
+	t.Parallel()
+	l, server := setup(t)
+	old := dial(t, l)
+	send(t, old, "a")
+	wantRead(t, old, "a")
+	must(t, l.Strand())
+	fresh := dial(t, l)
+	send(t, old, "b")
+	send(t, fresh, "c")
+	wantRead(t, fresh, "c")
+	wantSilence(t, old)
+	if got := server.got(); got != "ac" {
+		t.Errorf("%q has reached the server", got)
+	}
+	must(t, l.Strand()) // those that there are now, as well
+	send(t, fresh, "d")
+	wantSilence(t, fresh)
+	must(t, l.Reset())
+	wantRead(t, old, "b")
+	wantRead(t, fresh, "d")
+}
+
 // TestLink_HoldAnswers: the request is carried out, and its answer comes after Reset.
 func TestLink_HoldAnswers(t *testing.T) {
 	t.Parallel()

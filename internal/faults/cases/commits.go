@@ -33,7 +33,39 @@ func commits() []faults.Case {
 			mysqlproxy.CutBefore(), "cut before COMMIT", 500),
 		one("F22x", "the same as F22, many times", false,
 			mysqlproxy.CutAfter(), "cut after COMMIT", 500),
+		{
+			ID: "F22s", Title: "connections go silent after COMMIT, and nobody learns that they are dead",
+			Faults: []string{"silent after COMMIT"}, Run: silenceCommits,
+		},
 	}
+}
+
+// silenceCommits lets the server carry out a COMMIT of each committer whose answer never comes and
+// whose connection never ends, as when something on the way has forgotten it. Only the
+// consumer's own limit on reading can tell, and orders go on being paid on new connections.
+func silenceCommits(ctx context.Context, r *faults.Rig) error {
+	if _, err := r.Start(ctx); err != nil {
+		return err
+	}
+	held := r.Database.Add(paymentCommit(), mysqlproxy.Hold(), rule.Always())
+	defer held.Release()
+	stop := r.Sender.Background(ctx, faults.Mix{PerSecond: 50, Repeat: 0.2, Alter: 0.02})
+	defer stop()
+	if err := faults.Until(ctx, "commits under way", trafficLimit, func() bool {
+		return held.Fired() >= committers
+	}); err != nil {
+		return err
+	}
+	if err := r.DatabaseLink.Strand(); err != nil {
+		return err
+	}
+	held.Remove()
+	held.Release()
+	if err := paidMeanwhile(ctx, r, "orders past silent connections"); err != nil {
+		return err
+	}
+	r.Journal.FiredTimes("silent after COMMIT", held.Fired(), "the proxy, before the link")
+	return nil
 }
 
 // cutCommits breaks every second COMMIT of payments until so many are cut.

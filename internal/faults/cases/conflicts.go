@@ -40,11 +40,13 @@ func otherContent(ctx context.Context, r *faults.Rig) error {
 
 // variants are the same serial with other content.
 func variants(r *faults.Rig, o order.Order) []order.Order {
-	amount, payee, currency := o, o, o
+	amount, payee, currency, everything := o, o, o, r.Sender.Order()
 	amount.Amount.Minor += 1 + r.Random.Int64N(1000)
 	payee.Payee = o.Payer // refused if it came first, and a conflict as it comes second
 	currency.Amount.Currency = "USD"
-	return []order.Order{amount, payee, currency}
+	// With accounts of its own it waits for nobody's lock: only the serial's unique key is in its way.
+	everything.Serial = o.Serial
+	return []order.Order{amount, payee, currency, everything}
 }
 
 // conflicts sends the variants of orders that are decided, and wants each of them to be told so.

@@ -113,7 +113,12 @@ func raceForSerial(ctx context.Context, r *faults.Rig, rounds int) error {
 		if tries == 10*rounds {
 			return fmt.Errorf("of %d races all consumers were in %d", tries, won)
 		}
-		all, err := raceOnce(ctx, r)
+		o := r.Sender.Order()
+		if tries%2 == 1 {
+			// What is declined has no order's unique key to help the serial's.
+			o = r.Sender.Refused()[order.InsufficientFunds]
+		}
+		all, err := raceOnce(ctx, r, o)
 		if err != nil {
 			return err
 		}
@@ -126,11 +131,11 @@ func raceForSerial(ctx context.Context, r *faults.Rig, rounds int) error {
 }
 
 // raceOnce reports whether every consumer was in the race.
-func raceOnce(ctx context.Context, r *faults.Rig) (bool, error) {
+func raceOnce(ctx context.Context, r *faults.Rig, o order.Order) (bool, error) {
 	held := r.Database.Add(mysqlproxy.Containing("START TRANSACTION"), mysqlproxy.Hold(),
 		rule.Always())
 	defer held.Release()
-	messages := sendTogether(ctx, r, copiesOf(r.Sender.Order(), copies)...)
+	messages := sendTogether(ctx, r, copiesOf(o, copies)...)
 	// While the group still settles, some queues have no reader yet; then this is no race.
 	_ = faults.Until(ctx, "racers at the start", gatherLimit, func() bool {
 		return held.Fired() >= racers
@@ -140,17 +145,17 @@ func raceOnce(ctx context.Context, r *faults.Rig) (bool, error) {
 	if err := awaitAnswers(ctx, r, "a race", messages...); err != nil {
 		return false, err
 	}
-	instances, paid := map[string]bool{}, 0
+	instances, decided := map[string]bool{}, 0
 	for _, m := range messages {
 		for _, a := range r.Answers.Answers(m.ID) {
 			instances[a.Instance] = true
-			if a.Outcome == order.Paid {
-				paid++
+			if !a.Duplicate {
+				decided++
 			}
 		}
 	}
-	if paid > 1 {
-		return false, fmt.Errorf("%d answers say that the serial was paid just now", paid)
+	if decided > 1 {
+		return false, fmt.Errorf("%d answers say that the serial was decided just now", decided)
 	}
 	return len(instances) == racers && held.Fired() >= racers, nil
 }
