@@ -11,7 +11,8 @@ TEST_FLAGS   :=
 RACE         := $(if $(shell command -v $${CC:-gcc} 2>/dev/null),-race)
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor demo up down build test unit lint fmt compose-check clean $(PROGRAMS)
+.PHONY: help doctor demo up down build test unit faults soak mutants exhibits lint fmt \
+	compose-check clean $(PROGRAMS)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -41,6 +42,23 @@ test: build ## every test on real servers, with the race detector
 unit: ## the tests that need no server; the others are skipped
 	@env $$(env | sed -n 's/^\(PAYMENT_[A-Z_]*\)=.*/-u \1/p') go test $(TEST_FLAGS) ./...
 	@echo 'Tests that need servers were skipped (go test -v names them): make test runs them.'
+
+CASE     :=
+SEED     :=
+DURATION := 10m
+MUTANT   :=
+
+faults: build ## every case of the fault suite, or CASE=F22; SEED=n repeats a run
+	@$(LAB) faults $(if $(CASE),--case $(CASE)) $(if $(SEED),--seed $(SEED))
+
+soak: build ## faults at random, DURATION=2h SEED=n
+	@$(LAB) soak --duration $(DURATION) $(if $(SEED),--seed $(SEED))
+
+mutants: build ## deliberate mistakes, which the fault suite must catch, or MUTANT=insert-ignore
+	@$(LAB) mutants $(if $(MUTANT),--mutant $(MUTANT)) $(if $(SEED),--seed $(SEED))
+
+exhibits: build ## three wrong orders of writes, and how they fail
+	@$(LAB) exhibits
 
 lint: $(LINT) ## go vet and golangci-lint
 	go vet ./...

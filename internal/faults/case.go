@@ -38,8 +38,10 @@ type Report struct {
 	// Passed is true when all faults happened, the case's own demands were met, and no invariant
 	// was violated.
 	Passed bool `json:"passed"`
-	// Problem says why the case did not pass, beside the violations.
-	Problem    string         `json:"problem,omitempty"`
+	// Problem says what the case itself found wrong, beside the violations.
+	Problem string `json:"problem,omitempty"`
+	// Missing are the faults that did not happen.
+	Missing    []string       `json:"missing,omitempty"`
 	Violations []Violation    `json:"violations,omitempty"`
 	Fired      map[string]int `json:"fired"`
 	Messages   int            `json:"messages"`
@@ -90,14 +92,14 @@ func (r *Rig) Observe(ctx context.Context, c Case) Report {
 	}
 	for _, kind := range c.Faults {
 		if report.Fired[kind] == 0 {
-			report.Problem = join(report.Problem, fmt.Sprintf("invalid: the fault %q never happened", kind))
+			report.Missing = append(report.Missing, kind)
 		}
 	}
 	for _, v := range report.Violations {
 		r.Journal.violation(v)
 	}
 	report.Messages = len(r.Record.All()) - sent
-	report.Passed = report.Problem == "" && len(report.Violations) == 0
+	report.Passed = report.Problem == "" && len(report.Violations)+len(report.Missing) == 0
 	report.Seconds = time.Since(begin).Seconds()
 	return report
 }

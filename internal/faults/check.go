@@ -22,7 +22,7 @@ type Violation struct {
 }
 
 // maxExamples bounds what is said of one invariant; a lost backlog would fill a screen.
-const maxExamples = 5
+const maxExamples = 3
 
 // findings collects violations, a few examples of each.
 type findings struct {

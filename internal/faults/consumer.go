@@ -44,7 +44,7 @@ func (r *Rig) Launch(env ...string) (*Consumer, error) {
 		"PAYMENT_HOLD_PROBE_MIN_MS=10",
 		"PAYMENT_HOLD_PROBE_MAX_MS=1000",
 	}, env...)
-	process, err := r.Stack.Run(r.Config.Consumer, log, nil, all...)
+	process, err := r.Stack.Run(r.Config.Consumer, log, r.ConsumerArgs, all...)
 	if err != nil {
 		return nil, err
 	}

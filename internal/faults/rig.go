@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -47,6 +48,8 @@ type Config struct {
 	// Consumer is the program under test, built with the tag failpoints. Auditor is a
 	// payment-consumer that nobody has tampered with: it is asked, not tested.
 	Consumer, Auditor string
+	// ConsumerArgs are the arguments of Consumer, if it needs any.
+	ConsumerArgs []string
 	// Folder gets the journal and the consumers' logs.
 	Folder string
 	// Seed makes the random choices repeatable.
@@ -55,6 +58,9 @@ type Config struct {
 	Out io.Writer
 	// Stack, if set, changes how the servers are set up.
 	Stack func(*devstack.Options)
+	// DrainLimit is how soon after the last fault everything must be decided (I12), the broker's
+	// longest delay in force included; 180 s by default.
+	DrainLimit time.Duration
 	// Setup, if set, changes the database before anything starts: it makes room for programs
 	// that are wrong in ways the schema would not allow.
 	Setup string
@@ -97,6 +103,7 @@ func Open(ctx context.Context, cfg Config) (r *Rig, err error) {
 	if err := os.MkdirAll(cfg.Folder, 0o755); err != nil {
 		return nil, err
 	}
+	cfg.DrainLimit = cmp.Or(cfg.DrainLimit, drainLimit)
 	r = &Rig{
 		Config: cfg, Record: &Record{}, seen: map[string]string{},
 		Random: rand.New(rand.NewPCG(cfg.Seed, 2)), //nolint:gosec // repeatable, not secret

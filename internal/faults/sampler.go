@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,8 +53,13 @@ func (s *sampler) note(ctx context.Context, found []Violation, err error) {
 		s.samples++
 	}
 	for _, v := range found {
-		v.Detail = "while faults happened: " + v.Detail
-		s.violations = append(s.violations, v)
+		known := slices.ContainsFunc(s.violations, func(old Violation) bool {
+			return old.Invariant == v.Invariant
+		})
+		if !known { // what is wrong stays wrong, and would be said again at each look
+			v.Detail = "while faults happened: " + v.Detail
+			s.violations = append(s.violations, v)
+		}
 	}
 }
 
@@ -92,7 +98,8 @@ func (r *Rig) audit(ctx context.Context) ([]Violation, error) {
 		if f.Violations > 0 {
 			found = append(found, Violation{
 				Invariant: f.Rule,
-				Detail:    fmt.Sprintf("%s: %d violations, such as %q", f.Text, f.Violations, f.Examples),
+				Detail: fmt.Sprintf("%s: %d violations, such as %q", f.Text, f.Violations,
+					f.Examples[:min(len(f.Examples), maxExamples)]),
 			})
 		}
 	}

@@ -9,8 +9,7 @@ import (
 	"example.com/payment/internal/rocketmq"
 )
 
-// drainLimit is how soon after the last fault everything must be decided (I12), the broker's
-// longest delay in force included.
+// drainLimit is the default of Config.DrainLimit.
 const drainLimit = 180 * time.Second
 
 // Settle mends everything, sees to it that a consumer runs, and waits until every message has
@@ -32,13 +31,13 @@ func (r *Rig) Settle(ctx context.Context) (time.Duration, []Violation, error) {
 		}
 	}
 	var missing string
-	err := Until(ctx, "the backlog to drain", drainLimit, func() bool {
+	err := Until(ctx, "the backlog to drain", r.DrainLimit, func() bool {
 		missing = r.missing(ctx)
 		return missing == ""
 	})
 	took := time.Since(begin)
 	if err != nil && ctx.Err() == nil {
-		return took, []Violation{{"I12", fmt.Sprintf("after %v: %s", drainLimit, missing)}}, nil
+		return took, []Violation{{"I12", fmt.Sprintf("after %v: %s", r.DrainLimit, missing)}}, nil
 	}
 	return took, nil, err
 }

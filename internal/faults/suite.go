@@ -135,14 +135,17 @@ func (r Report) Print(out io.Writer) {
 	if r.Problem != "" {
 		_, _ = fmt.Fprintf(out, "     %s\n", r.Problem)
 	}
+	for _, fault := range r.Missing {
+		_, _ = fmt.Fprintf(out, "     invalid: the fault %q never happened\n", fault)
+	}
 	for _, one := range r.Violations {
 		_, _ = fmt.Fprintf(out, "     %s violated: %s\n", one.Invariant, one.Detail)
 	}
 }
 
-// Write puts the verdict into a file.
-func (v Verdict) Write(path string) error {
-	text, err := json.MarshalIndent(v, "", "  ")
+// WriteVerdict puts a verdict, of this package or of another kind of run, into a file.
+func WriteVerdict(path string, verdict any) error {
+	text, err := json.MarshalIndent(verdict, "", "  ")
 	if err != nil {
 		return err
 	}

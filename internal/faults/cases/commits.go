@@ -10,8 +10,9 @@ import (
 	"example.com/payment/internal/faults"
 )
 
-// paymentCommit is the COMMIT of a transaction that decides payments.
-func paymentCommit() mysqlproxy.Match { return mysqlproxy.CommitAfter("INSERT INTO payments") }
+// paymentCommit is the COMMIT of a transaction that decides payments, whatever program it is of:
+// no other writes amounts.
+func paymentCommit() mysqlproxy.Match { return mysqlproxy.CommitAfter("amount_minor") }
 
 func commits() []faults.Case {
 	one := func(

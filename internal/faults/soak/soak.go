@@ -35,7 +35,7 @@ type soak struct {
 type Verdict struct {
 	faults.Verdict
 	Duration string `json:"duration"`
-	Checks   int    `json:"checks"`
+	Rounds   int    `json:"rounds"`
 	// Before is the witness after its warm-up, After is the same process at the end.
 	Before Footprint `json:"before"`
 	After  Footprint `json:"after"`
@@ -87,7 +87,7 @@ func (s *soak) warmUp(ctx context.Context) (err error) {
 
 // round is one stretch of disturbances and the check after it.
 func (s *soak) round(ctx context.Context, length time.Duration) {
-	number := s.verdict.Checks + 1
+	number := s.verdict.Rounds + 1
 	stop := s.rig.Sender.Background(ctx, mix())
 	report := s.rig.Observe(ctx, faults.Case{
 		ID: fmt.Sprintf("round %d", number), Title: "whatever the seed draws",
@@ -110,7 +110,7 @@ func (s *soak) round(ctx context.Context, length time.Duration) {
 		},
 	})
 	s.verdict.Add(report)
-	s.verdict.Checks++
+	s.verdict.Rounds++
 	report.Print(s.rig.Out)
 	if !s.witness.Alive() {
 		s.problem("the witness has ended by itself")

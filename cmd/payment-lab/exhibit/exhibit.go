@@ -1,0 +1,172 @@
+// Package exhibit is a payment consumer with an order of writes out of a textbook, and else as
+// little as it takes to be one: no group commit, no drainer of dead letters, no check of the
+// database. It is told where its servers are by the same variables as payment-consumer.
+package exhibit
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"example.com/payment/internal/cli"
+	"example.com/payment/internal/config"
+	"example.com/payment/internal/idem"
+	"example.com/payment/internal/mysql"
+	"example.com/payment/internal/ops"
+	"example.com/payment/internal/payment"
+	"example.com/payment/internal/redis"
+	"example.com/payment/internal/rocketmq"
+	"example.com/payment/internal/textbook"
+)
+
+// What tutorials set, or leave as it is.
+const (
+	goroutines  = 20
+	connections = 64
+)
+
+// grace is how long what is under way may take to end.
+const grace = 20 * time.Second
+
+// exhibit is one consumer.
+type exhibit struct {
+	cfg     config.Consumer
+	log     *zap.Logger
+	db      *mysql.DB // of the quarantine and the ledger epoch
+	ledger  *textbook.Ledger
+	cache   *redis.Cache[payment.Answer]
+	results *rocketmq.Results
+	orders  *rocketmq.Consumer
+}
+
+// Run consumes until ctx ends.
+func Run(ctx context.Context, o textbook.Order, environ []string, out io.Writer) (err error) {
+	cfg, err := config.LoadConsumer(config.Input{Environ: environ}, config.NeedMySQL,
+		config.NeedCache)
+	if err != nil {
+		return err
+	}
+	log, err := ops.NewLogger(out, cfg.Log.Level, cfg.Log.Format)
+	if err != nil {
+		return err
+	}
+	rocketmq.QuietClientLogs(log)
+	redis.QuietClientLogs(log)
+	e := &exhibit{cfg: cfg, log: log}
+	defer func() { err = errors.Join(err, e.close()) }()
+	if err := e.open(ctx, o); err != nil {
+		return err
+	}
+	return e.consume(ctx)
+}
+
+// open makes everything that the exhibit consists of.
+func (e *exhibit) open(ctx context.Context, o textbook.Order) (err error) {
+	at := e.cfg.MySQL
+	if e.db, err = mysql.Open(mysql.Config{
+		Address: at.Address, Database: at.Database, User: at.User, Password: at.Password.Reveal(),
+	}); err != nil {
+		return err
+	}
+	if err := e.db.RefreshEpoch(ctx); err != nil {
+		return err
+	}
+	if e.ledger, err = textbook.OpenLedger(textbook.Database{
+		Address: at.Address, Name: at.Database, User: at.User, Password: at.Password.Reveal(),
+		Connections: connections, ReadTimeout: at.ReadTimeout, AsText: true,
+	}); err != nil {
+		return err
+	}
+	keys, err := redis.ParseKeyring(e.cfg.Cache.Keys.Reveal())
+	if err != nil {
+		return err
+	}
+	if e.cache, err = redis.New[payment.Answer](redis.Config{
+		Address: e.cfg.Redis.Address, Password: e.cfg.Redis.Password.Reveal(),
+		KeyPrefix: e.cfg.Redis.KeyPrefix, Timeout: e.cfg.Redis.Timeout, Keys: keys,
+		Expiry: e.cfg.Cache.Expiry,
+	}, e.db.Epoch, e.log); err != nil {
+		return err
+	}
+	return e.openBroker(o)
+}
+
+func (e *exhibit) openBroker(o textbook.Order) (err error) {
+	instance := "exhibit-" + uuid.NewString()[:8]
+	if e.results, err = rocketmq.NewResults(rocketmq.ResultsConfig{
+		Producer: cli.Producer(e.cfg.RocketMQ.Broker, e.cfg.RocketMQ.Sending, "exhibit-sender",
+			instance+"-results"),
+		Topic: e.cfg.RocketMQ.ResultTopic,
+	}, e.log); err != nil {
+		return err
+	}
+	flow, err := textbook.New(o, e.cache, e.ledger)
+	if err != nil {
+		return err
+	}
+	service := payment.NewService(flow, mysql.NewQuarantine(e.db), e.results,
+		idem.NewHold(idem.HoldOptions{}), idem.NewHold(idem.HoldOptions{}),
+		payment.Options{Instance: instance, HoldLimit: e.cfg.Hold.Limit})
+	handle := func(ctx context.Context, m payment.Message) payment.Disposition {
+		return service.Handle(textbook.WithMessageID(ctx, m.ID), m)
+	}
+	e.orders, err = rocketmq.NewConsumer(rocketmq.ConsumerConfig{
+		NameServers: e.cfg.RocketMQ.NameServers, Group: e.cfg.RocketMQ.Group,
+		Topic: e.cfg.RocketMQ.Topic, Tag: e.cfg.RocketMQ.Tag, Instance: instance,
+		Concurrency: goroutines, WriteTopics: []string{e.cfg.RocketMQ.ResultTopic},
+	}, handle, e.log)
+	return err
+}
+
+// consume says that it is ready when it is, and until ctx ends.
+func (e *exhibit) consume(ctx context.Context) (err error) {
+	health := ops.NewHealth(time.Now, func(string, bool) {})
+	ready := health.Require("orders")
+	server := ops.NewServer(e.cfg.Ops.Address, health, ops.NewMetrics(ops.Build{Version: "exhibit"}),
+		e.log)
+	if err := server.Start(ctx); err != nil {
+		return err
+	}
+	var watching sync.WaitGroup
+	watch, stop := context.WithCancel(ctx)
+	defer func() {
+		stop()
+		watching.Wait()
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+		defer cancel()
+		err = errors.Join(err, server.Shutdown(end))
+	}()
+	watching.Go(func() { e.db.WatchEpoch(watch) })
+	e.log.Info("serving health", zap.String("ops", server.Address()))
+	if err := e.orders.Start(ctx); err != nil {
+		return err
+	}
+	ready.Set(nil)
+	<-ctx.Done()
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	return e.orders.Drain(end)
+}
+
+// close ends what was opened.
+func (e *exhibit) close() error {
+	var problems []error
+	if e.results != nil {
+		problems = append(problems, e.results.Close())
+	}
+	if e.cache != nil {
+		problems = append(problems, e.cache.Close())
+	}
+	if e.ledger != nil {
+		problems = append(problems, e.ledger.Close())
+	}
+	if e.db != nil {
+		problems = append(problems, e.db.Close())
+	}
+	return errors.Join(problems...)
+}
