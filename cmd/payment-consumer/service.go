@@ -76,10 +76,11 @@ func (s *service) consumers(cfg config.Consumer) (err error) {
 	limits.MaxMinor = cfg.Payment.MaxAmountMinor
 	handler := payment.NewService(s.guard, mysql.NewQuarantine(s.db), s.results, s.database,
 		s.topic, payment.Options{
-			Instance:  s.instance,
-			Limits:    limits,
-			HoldLimit: cfg.Hold.Limit,
-			Observe:   s.observe,
+			Instance:     s.instance,
+			Limits:       limits,
+			HoldLimit:    cfg.Hold.Limit,
+			Redeliveries: cfg.RocketMQ.MaxRedeliveries,
+			Observe:      s.observe,
 		})
 	base := rocketmq.ConsumerConfig{
 		NameServers:    cfg.RocketMQ.NameServers,

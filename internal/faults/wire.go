@@ -18,15 +18,21 @@ import (
 // body that no client library would let through.
 type Wire struct {
 	Key, ID string
-	Body    []byte
+	// RetryTopic is another topic, where the message says that it began. A broker writes that, not a
+	// sender, and consumers reject it.
+	RetryTopic string
+	Body       []byte
 	// Compressed says that the body is compressed, whether that is true or not.
 	Compressed bool
 	// Arrives is what consumers get to see, when it is not Body, as far as the quarantine keeps it.
 	Arrives []byte
 }
 
-// maxKey is how much of a key the quarantine keeps.
-const maxKey = 255
+// maxKey is how much of a key the quarantine keeps, and maxID how much of an ID consumers look at.
+const (
+	maxKey = 255
+	maxID  = 128
+)
 
 // compressedFlag is the bit of a message's sysFlag that makes clients decompress its body.
 const compressedFlag = 1
@@ -41,20 +47,21 @@ func (r *Rig) Wire(ctx context.Context, w Wire) (Message, error) {
 	if m.ID == "" {
 		m.ID = fmt.Sprintf("wire-%s-%d", r.Sender.name, r.Sender.made.Add(1))
 	}
-	if o, err := order.Decode(w.Key, m.Body, order.DefaultLimits()); err == nil {
+	if o, err := order.Decode(w.Key, m.Body, order.DefaultLimits()); err == nil && w.RetryTopic == "" {
 		m.Order = &o
 	}
 	flag := 0
 	if w.Compressed {
 		flag = compressedFlag
 	}
-	receipt := rocketmq.Receipt{MessageID: m.ID}
+	receipt := rocketmq.Receipt{MessageID: m.ID[:min(len(m.ID), maxID)]}
 	answer, err := remoting.Call(ctx, r.Stack.Address(devstack.Broker), remoting.SendMessage,
 		map[string]string{
 			"producerGroup": "faults-wire", "topic": devstack.OrderTopic, "defaultTopic": "TBW102",
 			"defaultTopicQueueNums": "1", "queueId": "0", "sysFlag": strconv.Itoa(flag), "flag": "0",
-			"bornTimestamp":  strconv.FormatInt(time.Now().UnixMilli(), 10),
-			"properties":     properties("KEYS", w.Key, "TAGS", "pay", "UNIQ_KEY", m.ID),
+			"bornTimestamp": strconv.FormatInt(time.Now().UnixMilli(), 10),
+			"properties": properties("KEYS", w.Key, "TAGS", "pay", "UNIQ_KEY", m.ID,
+				"RETRY_TOPIC", w.RetryTopic),
 			"reconsumeTimes": "0", "unitMode": "false",
 		}, w.Body)
 	var refused *remoting.RefusedError

@@ -21,6 +21,9 @@ type Message struct {
 	Attempt int
 	// BornAt is when the producer made the message, by the producer's clock.
 	BornAt time.Time
+	// Defect, unless empty, says in a word why the message could not come again if it were given
+	// back, whatever it holds. So it must not be given back: it is rejected.
+	Defect string
 }
 
 // Disposition says what the broker is told about a delivery. Its zero value is invalid and must

@@ -43,6 +43,9 @@ type Options struct {
 	HoldLimit time.Duration
 	// Attempts is how often a failure of a single request is tried in place; default 3.
 	Attempts int
+	// Redeliveries is how often the broker delivers a message again before it becomes a dead
+	// letter; default 16. The attempts of a dead letter are counted from there on.
+	Redeliveries int
 	// DeadLetterAttempts is how many deliveries a dead letter gets before it goes to the
 	// quarantine undecided; default 3.
 	DeadLetterAttempts int
@@ -88,6 +91,9 @@ func NewService(
 	if opts.Attempts <= 0 {
 		opts.Attempts = 3
 	}
+	if opts.Redeliveries <= 0 {
+		opts.Redeliveries = 16
+	}
 	if opts.DeadLetterAttempts <= 0 {
 		opts.DeadLetterAttempts = 3
 	}
@@ -118,7 +124,8 @@ func (s *Service) Handle(ctx context.Context, m Message) Disposition {
 // in one of its deliveries, or be the victim of an outage, so it is tried like any other; only
 // what stays undecided although the database works goes to the quarantine.
 func (s *Service) HandleDeadLetter(ctx context.Context, m Message) Disposition {
-	return s.handle(ctx, m, m.Attempt >= s.opts.DeadLetterAttempts)
+	asOrder := 1 + s.opts.Redeliveries
+	return s.handle(ctx, m, m.Attempt >= asOrder+s.opts.DeadLetterAttempts)
 }
 
 func (s *Service) handle(ctx context.Context, m Message, lastTry bool) Disposition {
@@ -129,9 +136,12 @@ func (s *Service) handle(ctx context.Context, m Message, lastTry bool) Dispositi
 	e := Event{Message: m}
 	e.Message.Body = nil
 	o, err := order.Decode(m.Key, m.Body, s.opts.Limits)
-	if err != nil {
-		err = s.reject(ctx, m, err, &e)
-	} else {
+	switch {
+	case m.Defect != "":
+		err = s.reject(ctx, m, m.Defect, "given back, it could not be delivered again", &e)
+	case err != nil:
+		err = s.reject(ctx, m, reasonOf(err), err.Error(), &e)
+	default:
 		err = s.pay(ctx, m, o, lastTry, &e)
 	}
 	e.Disposition = Acknowledge
@@ -208,14 +218,20 @@ func undecided(d idem.Decision[Answer]) error {
 
 // reject quarantines a message that cannot be read. There is nobody to answer: the fields that
 // would say who asked are the ones that cannot be trusted.
-func (s *Service) reject(ctx context.Context, m Message, cause error, e *Event) error {
-	reason, detail := "unreadable", cause.Error()
-	var invalid *order.InvalidError
-	if errors.As(cause, &invalid) {
-		reason = string(invalid.Code)
-	}
+func (s *Service) reject(
+	ctx context.Context, m Message, reason, detail string, e *Event,
+) error {
 	e.Outcome, e.Reason = order.Rejected, reason
 	return s.putAside(ctx, quarantined(m, KindRejected, reason, detail, "", s.opts.Now()))
+}
+
+// reasonOf says in a word why a message cannot be read.
+func reasonOf(err error) string {
+	var invalid *order.InvalidError
+	if errors.As(err, &invalid) {
+		return string(invalid.Code)
+	}
+	return "unreadable"
 }
 
 // giveUp quarantines a dead letter that stays undecided. Its detail says which error stood in

@@ -326,6 +326,21 @@ func TestService_HandleCancelled(t *testing.T) {
 	})
 }
 
+// What could not come again is not tried, or a failure would lose it.
+func TestService_HandleDefect(t *testing.T) {
+	t.Parallel()
+	w := &world{}
+	m := validMessage()
+	m.Defect = "bad_property"
+	if got := w.service().Handle(t.Context(), m); got != Acknowledge {
+		t.Errorf("disposition %d, want Acknowledge", got)
+	}
+	if len(w.quarantine) != 1 || w.quarantine[0].Reason != "bad_property" ||
+		w.quarantine[0].Kind != KindRejected || len(w.results) != 0 {
+		t.Errorf("in quarantine: %+v, results %v", w.quarantine, w.results)
+	}
+}
+
 // A dead letter is tried like any other message. Only when its last delivery stays undecided,
 // and the database is not to blame, does it go to the quarantine.
 func TestService_HandleDeadLetter(t *testing.T) {
@@ -337,11 +352,12 @@ func TestService_HandleDeadLetter(t *testing.T) {
 		want     Disposition
 		aside    int
 	}{
-		"Paid":      {decided(Answer{Outcome: order.Paid}), 3, Acknowledge, 0},
-		"FirstTry":  {retry(failure), 1, Redeliver, 0},
-		"SecondTry": {retry(failure), 2, Redeliver, 0},
-		"LastTry":   {retry(failure), 3, Acknowledge, 1},
-		"Beyond":    {retry(failure), 9, Acknowledge, 1},
+		// Delivered once, and again 16 times, as an order; then as a dead letter.
+		"Paid":      {decided(Answer{Outcome: order.Paid}), 20, Acknowledge, 0},
+		"FirstTry":  {retry(failure), 18, Redeliver, 0},
+		"SecondTry": {retry(failure), 19, Redeliver, 0},
+		"LastTry":   {retry(failure), 20, Acknowledge, 1},
+		"Beyond":    {retry(failure), 29, Acknowledge, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"example.com/payment/internal/payment"
+	"example.com/payment/internal/remoting"
 )
 
 // TestConsumer_Answers: whatever a handler does but acknowledge, its message comes again, and
@@ -218,6 +219,45 @@ func TestConsumer_DeadLetters(t *testing.T) {
 		}
 		if !m.BornAt.Equal(origin.BornAt) {
 			t.Errorf("dead letter: born at %v, want %v", m.BornAt, origin.BornAt)
+		}
+	}
+}
+
+// TestConsumer_ForeignRetryTopic: a message that names another topic as its origin would find no
+// handler when it comes again, and must not be given back; every other one may be.
+func TestConsumer_ForeignRetryTopic(t *testing.T) {
+	t.Parallel()
+	b := needBroker(t)
+	topic := b.topic(t, "", 1)
+	seen := newJournal()
+	consume(t, b.consumerConfig(topic), func(_ context.Context, m payment.Message) payment.Disposition {
+		if seen.add(m) == 1 && m.Defect == "" {
+			return payment.Redeliver
+		}
+		return payment.Acknowledge
+	})
+	for key, property := range map[string]string{
+		"plain": "", "own": topic, "foreign": "SOME_OTHER_TOPIC",
+	} {
+		properties := "KEYS\x01" + key + "\x02TAGS\x01pay\x02"
+		if property != "" {
+			properties += "RETRY_TOPIC\x01" + property + "\x02"
+		}
+		if _, err := remoting.Call(patient(t), b.address, remoting.SendMessageV2, map[string]string{
+			"a": "it-producer", "b": topic, "c": "TBW102", "d": "1", "e": "0", "f": "0", "g": "1",
+			"h": "0", "i": properties, "j": "0", "k": "false",
+		}, []byte(key)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "all to be acknowledged", func() bool {
+		return seen.deliveries() == 5 && b.committed(t, topic)
+	})
+	for key, want := range map[string]string{"plain": "", "own": "", "foreign": foreignRetryTopic} {
+		for _, m := range seen.of(key) {
+			if m.Defect != want {
+				t.Errorf("%s, attempt %d: defect %q, want %q", key, m.Attempt, m.Defect, want)
+			}
 		}
 	}
 }

@@ -32,7 +32,25 @@ func (c *Consumer) deliver(
 		return consumer.ConsumeRetryLater, nil
 	}
 	defer c.gate.leave()
-	return clientResult(c.handle(toMessage(messages[0]))), nil
+	m := toMessage(messages[0])
+	if m.Defect = c.defect(messages[0]); m.Defect != "" && len(c.config.OriginTopics) > 0 {
+		m.Topic = c.config.OriginTopics[0] // and not what the sender says
+	}
+	return clientResult(c.handle(m)), nil
+}
+
+// foreignRetryTopic is the defect of a message that names another topic as the one it began in.
+const foreignRetryTopic = "foreign_retry_topic"
+
+// defect finds messages that must not be given back. The client looks for the handler of
+// a redelivery under the topic in the property RETRY_TOPIC. The broker sets it, unless the sender
+// has: a program that copies all properties of a message does so in good faith.
+func (c *Consumer) defect(m *primitive.MessageExt) string {
+	began := m.GetProperty(primitive.PropertyRetryTopic)
+	if began == "" || began == c.config.Topic || slices.Contains(c.config.OriginTopics, began) {
+		return ""
+	}
+	return foreignRetryTopic
 }
 
 // clientResult is the one place that tells the client what to do. The client's zero result
@@ -85,14 +103,18 @@ func (c *Consumer) panicked(p any, m payment.Message) {
 	}
 }
 
+// maxID is how much of a message's ID is passed on, in bytes. Producers give IDs of 32, and
+// a sender who gives a long one must not get into answers and logs with it.
+const maxID = 128
+
 // toMessage takes from the client's message what the handler may know.
 func toMessage(m *primitive.MessageExt) payment.Message {
 	return payment.Message{
 		Topic: originTopic(m),
 		Key:   m.GetKeys(),
 		// The ID that a producer gave; else that of the first copy; else that of this one.
-		ID: cmp.Or(m.GetProperty(primitive.PropertyUniqueClientMessageIdKeyIndex),
-			m.GetProperty(primitive.PropertyOriginMessageId), m.OffsetMsgId),
+		ID: cut(cmp.Or(m.GetProperty(primitive.PropertyUniqueClientMessageIdKeyIndex),
+			m.GetProperty(primitive.PropertyOriginMessageId), m.OffsetMsgId), maxID),
 		// The body is a piece of the pulled bytes: nobody may append into its neighbour.
 		Body:    slices.Clip(m.Body),
 		Broker:  m.Queue.BrokerName,

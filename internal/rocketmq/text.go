@@ -8,6 +8,9 @@ import (
 // maxTextBytes bounds what is repeated of a text that somebody else wrote.
 const maxTextBytes = 240
 
+// cut shortens a text to so many bytes.
+func cut(s string, bytes int) string { return s[:min(len(s), bytes)] }
+
 // bounded cuts a foreign text down to one printable line of limited length.
 func bounded(s string) string {
 	if len(s) > maxTextBytes {

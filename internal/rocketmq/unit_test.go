@@ -109,6 +109,10 @@ func TestToMessage(t *testing.T) {
 	if id := toMessage(m).ID; id != "unique-id" {
 		t.Errorf("ID %s, want the unique ID", id)
 	}
+	m.WithProperty(primitive.PropertyUniqueClientMessageIdKeyIndex, strings.Repeat("<", 12_000))
+	if id := toMessage(m).ID; len(id) != maxID {
+		t.Errorf("an ID of %d bytes, want it cut to %d", len(id), maxID)
+	}
 	m.WithProperty(primitive.PropertyRetryTopic, "ORIGIN")
 	if topic := toMessage(m).Topic; topic != "T" {
 		t.Errorf("topic %s: anybody can write that property", topic)

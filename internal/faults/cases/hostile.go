@@ -218,7 +218,25 @@ func keys(ctx context.Context, t *trial) error {
 		}
 		t.reject(m, fmt.Sprintf("key %.60q", key), order.CodeKey)
 	}
-	return nil
+	return foreignProperties(ctx, t)
+}
+
+// foreignProperties sends good orders with properties that are not the sender's to write, or too
+// long to be repeated to anybody.
+func foreignProperties(ctx context.Context, t *trial) error {
+	stray, long := t.Sender.Order(), t.Sender.Order()
+	m, err := t.Wire(ctx, faults.Wire{
+		Key: string(stray.ID), Body: faults.Body(stray), RetryTopic: "SOME_OTHER_TOPIC",
+	})
+	if err != nil {
+		return err
+	}
+	t.reject(m, "a message that says it began elsewhere", "foreign_retry_topic")
+	m, err = t.Wire(ctx, faults.Wire{
+		Key: string(long.ID), Body: faults.Body(long), ID: string(long.ID) + strings.Repeat("<", 12_000),
+	})
+	t.answered = append(t.answered, expectation{m, "an ID of 12,000 bytes", ""})
+	return err
 }
 
 // lines forges log lines where the log does repeat a sender's word: in message IDs.
