@@ -50,7 +50,13 @@ if everything was as told. Ctrl-C ends it at any moment and leaves no process be
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, l.close(stack)) }()
+			defer func() {
+				if err != nil && cmd.Context().Err() == nil {
+					// What went wrong names logs.
+					err = errors.Join(err, stack.Keep())
+				}
+				err = errors.Join(err, l.close(stack))
+			}()
 			l.demoBanner(stack, keep)
 			return demo.Run(cmd.Context(), demo.Config{
 				Stack: stack, Programs: programs, Out: l.out, Begin: begin,
@@ -72,7 +78,7 @@ func programs() (string, error) {
 }
 
 func (l *lab) demoBanner(stack *devstack.Stack, keep bool) {
-	fate := "erased when the demo ends; payment-lab demo --keep leaves it"
+	fate := "erased when the demo ends well; build/payment-lab demo --keep leaves it"
 	if keep {
 		fate = "left for you; erase it with rm -r"
 	}

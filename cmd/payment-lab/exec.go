@@ -51,7 +51,7 @@ addresses in its environment, ends everything, and exits with the program's stat
 			}()
 			fmt.Fprintf(l.out, "  %-12s ready after %4.1f s  %s\n", "stack",
 				time.Since(begin).Seconds(), stack.Data())
-			return runWith(cmd.Context(), l.hard, args, stack.Env())
+			return runWith(cmd.Context(), l.hard, args, stack.Environ("PAYMENT_TEST_REQUIRE=1"))
 		},
 	}
 	cmd.Flags().BoolVar(&keep, "keep", false, "leave the stack's folder, with the servers' logs")
@@ -62,7 +62,7 @@ addresses in its environment, ends everything, and exits with the program's stat
 // with it. When ctx ends it is asked to end, and when hard ends it has to.
 func runWith(ctx, hard context.Context, args, env []string) error {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	cmd.Env = append(append(os.Environ(), env...), "PAYMENT_TEST_REQUIRE=1")
+	cmd.Env = env
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.Stdin = input()
 	cmd.SysProcAttr = devstack.ChildAttributes(false)

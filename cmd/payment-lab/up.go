@@ -43,7 +43,7 @@ func (l *lab) runUp(ctx context.Context, fresh bool) error {
 		return err
 	}
 	opts.Background = true
-	if stack, err := devstack.Find(ctx, opts); err != nil {
+	if stack, err := devstack.Find(opts); err != nil {
 		return err
 	} else if stack != nil {
 		if names, all := stack.Running(); all && len(names) > 0 && !fresh {
@@ -95,23 +95,23 @@ func (l *lab) down() *cobra.Command {
 		Long: `Ends exactly the processes that up started, in order: a number that the system has
 given to another process since is left alone. The data stays.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(*cobra.Command, []string) error {
 			unlock, err := devstack.Lock(l.home)
 			if err != nil {
 				return err
 			}
 			defer unlock()
-			return l.runDown(cmd.Context())
+			return l.runDown()
 		},
 	}
 }
 
-func (l *lab) runDown(ctx context.Context) error {
+func (l *lab) runDown() error {
 	opts, err := l.options()
 	if err != nil {
 		return err
 	}
-	stack, err := devstack.Find(ctx, opts)
+	stack, err := devstack.Find(opts)
 	if err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func writeSecret(path, content string) error {
 // banner says how to reach the servers, where their data is, and what to do next.
 func (l *lab) banner(stack *devstack.Stack) error {
 	_, err := fmt.Fprintf(l.out, `
-The servers run until "payment-lab down" (make down).
+The servers run until make down.
 
   name server   %s
   broker        %s
@@ -158,7 +158,7 @@ The servers run until "payment-lab down" (make down).
   cache         %s
                 %s
   data, logs    %s
-                erase it: payment-lab up --fresh
+                erase it: build/payment-lab up --fresh
 
 Next:
   . %s

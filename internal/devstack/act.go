@@ -14,11 +14,12 @@ import (
 // ends it.
 type Process struct{ process *process }
 
-// Run starts a program with the stack's variables and env in its environment; what it prints
-// goes to the end of the file log.
+// Run starts a program in the environment of Environ(env...); what it prints goes to the end of the
+// file log.
 func (s *Stack) Run(path, log string, args []string, env ...string) (*Process, error) {
 	started, err := program{
-		path: path, args: args, env: append(s.Env(), env...), dir: s.data, log: log,
+		path: path, args: args, without: settings(), env: append(s.Env(), env...), dir: s.data,
+		log: log,
 	}.start(false)
 	if err != nil {
 		return nil, err
@@ -77,13 +78,21 @@ func (s *Stack) Query(ctx context.Context, sql string) (string, error) {
 	return strings.TrimSuffix(string(out), "\n"), nil
 }
 
-// FlushCache empties the cache.
+// emptyCache removes the answers and nothing else: the server may be somebody's own.
+const emptyCache = `local cursor = '0'
+repeat
+  local page = redis.call('SCAN', cursor, 'MATCH', 'payment:*', 'COUNT', 1000)
+  cursor = page[1]
+  for _, key in ipairs(page[2]) do redis.call('DEL', key) end
+until cursor == '0'`
+
+// FlushCache removes every answer from the cache.
 func (s *Stack) FlushCache(ctx context.Context) error {
 	conn, lines, err := dialRedis(ctx, s.Address(Redis), s.redisPassword())
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close() }()
-	_, err = resp(conn, lines, "FLUSHALL")
+	_, err = resp(conn, lines, "EVAL", emptyCache, "0")
 	return err
 }

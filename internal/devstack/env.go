@@ -3,7 +3,9 @@ package devstack
 import (
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -34,6 +36,30 @@ func (s *Stack) Env() []string {
 		"PAYMENT_TEST_LIB=" + s.files.lib(),
 		"PAYMENT_LAB_HOME=" + s.opts.Home,
 	}
+}
+
+// Environ is the environment for a program that uses the stack: that of this process, with Env and
+// more. Settings of the caller's own shell are left out, or they would change what the program
+// does, or stop it.
+func (s *Stack) Environ(more ...string) []string {
+	without := settings()
+	inherited := slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		name, _, _ := strings.Cut(variable, "=")
+		return slices.Contains(without, name)
+	})
+	return slices.Concat(inherited, s.Env(), more)
+}
+
+// settings are the names of the variables here that are settings of the project's programs.
+func settings() []string {
+	var names []string
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(variable, "=")
+		if strings.HasPrefix(name, "PAYMENT_") && !strings.HasPrefix(name, "PAYMENT_LAB_") {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func (s *Stack) redisPassword() string {

@@ -54,6 +54,21 @@ func (e External) check() error {
 	return nil
 }
 
+// servers are those that are given, to be looked at only.
+func (e External) servers() []*server {
+	_, _, mysql := splitLogin(e.MySQL)
+	_, _, redis := splitLogin(e.Redis)
+	var given []*server
+	for name, addr := range map[Server]string{
+		NameServer: e.NameServer, Broker: e.Broker, MySQL: mysql, Redis: redis,
+	} {
+		if addr != "" {
+			given = append(given, &server{name: name, addr: addr, external: true})
+		}
+	}
+	return given
+}
+
 func (e External) mysqlGiven() bool    { return e.MySQL != "" }
 func (e External) redisGiven() bool    { return e.Redis != "" }
 func (e External) rocketmqGiven() bool { return e.Broker != "" }
@@ -77,7 +92,7 @@ func (s *Stack) externalMySQL(context.Context) (*server, error) {
 	dir := s.dir("mysql")
 	err = writeFile(filepath.Join(dir, "client.cnf"), clientConfig(addr, user, password))
 	return &server{
-		name: MySQL, addr: addr,
+		name: MySQL, addr: addr, external: true,
 		ready: func(ctx context.Context) error {
 			_, err := mysqlQuery(ctx, client, dir, strings.Join(s.accounts(user, password), "\n"))
 			return err
@@ -88,7 +103,7 @@ func (s *Stack) externalMySQL(context.Context) (*server, error) {
 func (s *Stack) externalRedis(context.Context) (*server, error) {
 	_, password, addr := splitLogin(s.opts.External.Redis)
 	return &server{
-		name: Redis, addr: addr,
+		name: Redis, addr: addr, external: true,
 		ready: func(ctx context.Context) error { return redisReady(ctx, addr, password, "") },
 	}, nil
 }
@@ -96,7 +111,7 @@ func (s *Stack) externalRedis(context.Context) (*server, error) {
 func (s *Stack) externalNameServer(context.Context) (*server, error) {
 	addr := s.opts.External.NameServer
 	return &server{
-		name: NameServer, addr: addr,
+		name: NameServer, addr: addr, external: true,
 		ready: func(ctx context.Context) error {
 			_, err := remoting.Properties(ctx, addr, remoting.NameServerConfig)
 			return err
@@ -105,5 +120,7 @@ func (s *Stack) externalNameServer(context.Context) (*server, error) {
 }
 
 func (s *Stack) externalBroker(context.Context) (*server, error) {
-	return &server{name: Broker, addr: s.opts.External.Broker, ready: s.topicsReady}, nil
+	return &server{
+		name: Broker, addr: s.opts.External.Broker, external: true, ready: s.topicsReady,
+	}, nil
 }

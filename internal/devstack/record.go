@@ -1,9 +1,9 @@
 package devstack
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -57,17 +57,23 @@ func writeRecord(data string, r record) error {
 }
 
 func load(data string) (record, error) {
-	content, err := os.ReadFile(filepath.Join(data, recordName))
+	path := filepath.Join(data, recordName)
+	content, err := os.ReadFile(path)
 	if err != nil {
 		return record{}, err
 	}
 	var r record
-	return r, json.Unmarshal(content, &r)
+	if err := json.Unmarshal(content, &r); err != nil {
+		return record{}, fmt.Errorf("%s, which says what runs, is damaged (%w): end what still "+
+			"runs of it by hand, and remove %s", path, err, data)
+	}
+	return r, nil
 }
 
-// Find returns the background stack under home, with those of its servers that run. It is nil
-// when there never was one.
-func Find(ctx context.Context, opts Options) (*Stack, error) {
+// Find returns the background stack under home, with those of its servers that run, to be looked
+// at and ended. It is nil when there never was one. It needs nothing but the record: the programs
+// may have gone from the machine since, or have another version now.
+func Find(opts Options) (*Stack, error) {
 	opts.Background = true
 	home, err := filepath.Abs(opts.Home)
 	if err != nil {
@@ -86,11 +92,16 @@ func Find(ctx context.Context, opts Options) (*Stack, error) {
 	if s.secrets, err = loadSecrets(s.dir("secrets")); err != nil {
 		return nil, err
 	}
-	if s.servers, err = s.describe(ctx); err != nil {
-		return nil, err
-	}
-	for _, one := range s.servers {
-		one.process = adopt(kept.Proc[one.name])
+	s.servers = opts.External.servers()
+	for name, port := range map[Server]int{
+		NameServer: s.ports.NameServer, Broker: s.ports.Broker, MySQL: s.ports.MySQL,
+		Redis: s.ports.Redis,
+	} {
+		if s.Address(name) == "" {
+			s.servers = append(s.servers, &server{
+				name: name, addr: address(loopback, port), process: adopt(kept.Proc[name]),
+			})
+		}
 	}
 	return s, nil
 }
@@ -99,7 +110,7 @@ func Find(ctx context.Context, opts Options) (*Stack, error) {
 func (s *Stack) Running() (names []Server, all bool) {
 	all = true
 	for _, one := range s.servers {
-		if one.external() {
+		if one.external {
 			continue
 		}
 		if p := one.current(); p != nil && p.alive() {

@@ -41,16 +41,15 @@ const (
 type server struct {
 	name Server
 	addr string
-	// program is empty for an external server, which is only waited for.
-	program program
+	// external is a server of somebody else's, which is only waited for.
+	external bool
+	program  program
 	// prepare runs before the program, ready until it returns nil, settled once after that.
 	prepare, ready, settled func(context.Context) error
 
 	mu      sync.Mutex
 	process *process
 }
-
-func (s *server) external() bool { return s.program.path == "" }
 
 func (s *server) current() *process {
 	s.mu.Lock()
@@ -60,7 +59,7 @@ func (s *server) current() *process {
 
 // start runs the program; recorded is told of the new process before anything else happens.
 func (s *server) start(ctx context.Context, background bool, recorded func() error) error {
-	if s.external() {
+	if s.external {
 		return nil
 	}
 	if p := s.current(); p != nil && p.alive() {
@@ -90,7 +89,7 @@ func (s *server) start(ctx context.Context, background bool, recorded func() err
 // await returns nil once the server is ready.
 func (s *server) await(ctx context.Context) error {
 	limit := readyTimeout
-	if s.external() {
+	if s.external {
 		limit = externalTimeout
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, limit,
@@ -118,7 +117,7 @@ func (s *server) failed(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err() // the start was called off, or another server is the reason
 	}
-	if s.external() {
+	if s.external {
 		return fmt.Errorf("the %s at %s, which the environment names, cannot be used: %w",
 			s.name, s.addr, err)
 	}

@@ -269,7 +269,7 @@ func (s *Stack) with(name Server, do func(*server) error) error {
 		if one.name != name {
 			continue
 		}
-		if one.external() {
+		if one.external {
 			return fmt.Errorf("the %s at %s is not ours to signal", name, one.addr)
 		}
 		return do(one)
@@ -294,6 +294,12 @@ func (s *Stack) killAll() error {
 		s.proxy = nil
 	}
 	return err
+}
+
+// Keep leaves the stack's folder when the stack ends.
+func (s *Stack) Keep() error {
+	s.opts.KeepData = true
+	return s.save()
 }
 
 func (s *Stack) eachServer(do func(*server) error) error {

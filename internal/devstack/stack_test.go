@@ -134,6 +134,7 @@ func TestStack(t *testing.T) {
 				folder, err, home)
 		}
 	})
+	t.Run("FlushCache", func(t *testing.T) { flushCache(t, stack) })
 	t.Run("SendTimeDuplicate", func(t *testing.T) { sendTimeDuplicate(t, stack) })
 	t.Run("KillAndRestart", func(t *testing.T) { killAndRestart(t, stack) })
 	t.Run("PauseAndContinue", func(t *testing.T) { pauseAndContinue(t, stack) })
@@ -143,6 +144,27 @@ func TestStack(t *testing.T) {
 		}
 		wantNothingLeft(t, home)
 	})
+}
+
+// flushCache removes the answers, and what else is in the server stays: it may be somebody's own.
+func flushCache(t *testing.T, stack *devstack.Stack) {
+	ctx := bounded(t)
+	for _, words := range [][]string{
+		{"SET", "payment:PAY_1", "x"}, {"SET", "payment:PAY_2", "x"}, {"SET", "theirs", "x"},
+	} {
+		if _, err := stack.Redis(ctx, words...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := stack.FlushCache(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := stack.Redis(ctx, "EXISTS", "payment:PAY_1", "payment:PAY_2"); left != ":0" {
+		t.Errorf("answers that are left: %s (%v)", left, err)
+	}
+	if left, err := stack.Redis(ctx, "EXISTS", "theirs"); left != ":1" {
+		t.Errorf("somebody else's key: %s (%v)", left, err)
+	}
 }
 
 func connects(addr string) error {

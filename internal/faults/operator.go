@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -37,7 +36,7 @@ func (r *Rig) Operate(ctx context.Context, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, r.Auditor, args...)
-	cmd.Env = append(os.Environ(), r.Stack.Env()...)
+	cmd.Env = r.Stack.Environ()
 	cmd.WaitDelay = time.Second
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"os/exec"
 	"slices"
 	"sync"
@@ -83,7 +82,7 @@ func (r *Rig) audit(ctx context.Context) ([]Violation, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, r.Auditor, "audit", "-o", "json")
-	cmd.Env = append(os.Environ(), r.Stack.Env()...)
+	cmd.Env = r.Stack.Environ()
 	cmd.WaitDelay = time.Second
 	out, failed := cmd.Output()
 	var verdict struct {

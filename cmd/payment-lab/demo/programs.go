@@ -48,7 +48,7 @@ func (s *show) startConsumers(ctx context.Context, names ...string) error {
 			return !c.process.Alive() || Ready(ctx, c.log, c.begins)
 		})
 		if err == nil && !c.process.Alive() {
-			err = errors.New("it ended by itself")
+			err = fmt.Errorf("it ended by itself: %s", lastLine(c.log))
 		}
 		if err != nil {
 			return fmt.Errorf("consumer %s: %w; its log is %s", name, err, c.log)
@@ -56,6 +56,16 @@ func (s *show) startConsumers(ctx context.Context, names ...string) error {
 		s.say("consumer %s is ready (process %d)", name, c.process.PID())
 	}
 	return nil
+}
+
+// lastLine is what a program said last.
+func lastLine(log string) string {
+	text, err := os.ReadFile(log)
+	if err != nil {
+		return err.Error()
+	}
+	text = bytes.TrimSpace(text)
+	return string(text[bytes.LastIndexByte(text, '\n')+1:])
 }
 
 // opsAddress is how a consumer's log says where it serves its health. The consumer picks a free
@@ -164,7 +174,7 @@ func (s *show) output(ctx context.Context, name string, args ...string) ([]byte,
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, s.program(name), args...)
-	cmd.Env = append(os.Environ(), s.Stack.Env()...)
+	cmd.Env = s.Stack.Environ()
 	var problem bytes.Buffer
 	cmd.Stderr = &problem
 	cmd.WaitDelay = time.Second

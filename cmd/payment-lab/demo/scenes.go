@@ -44,7 +44,7 @@ func (s *show) cacheFlush(ctx context.Context) error {
 	if err := s.Stack.FlushCache(ctx); err != nil {
 		return err
 	}
-	s.say("Redis is emptied (FLUSHALL)")
+	s.say("Redis is emptied")
 	by, err := s.expect(ctx, order.Duplicate, "PAY_100 again", pay100("19.99")...)
 	if err == nil && by != "database" {
 		err = fmt.Errorf("answered by %s, not by the database", by)
