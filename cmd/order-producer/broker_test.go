@@ -95,7 +95,6 @@ func (s servers) consume(t *testing.T, wanted int) map[string]payment.Message {
 	enough := make(chan struct{})
 	c, err := rocketmq.NewConsumer(rocketmq.ConsumerConfig{
 		NameServers: s.nameServers, Group: s.name + "-reader", Topic: s.orders, Tag: "pay",
-		CreateGroupTopics: true,
 	}, func(_ context.Context, m payment.Message) payment.Disposition {
 		mu.Lock()
 		defer mu.Unlock()

@@ -125,7 +125,7 @@ func (a *app) read(
 	reader, err := rocketmq.NewResultReader(rocketmq.ResultReaderConfig{
 		NameServers: cfg.RocketMQ.NameServers, AccessKey: cfg.RocketMQ.AccessKey,
 		SecretKey: cfg.RocketMQ.SecretKey.Reveal(),
-		Group:     f.group, Topic: cfg.RocketMQ.ResultTopic, CreateGroupTopics: true,
+		Group:     f.group, Topic: cfg.RocketMQ.ResultTopic,
 	}, func(r order.Result, m rocketmq.ResultMeta) error {
 		defer end.read(m)
 		if !f.wants(r) {

@@ -42,9 +42,15 @@ func consume(ctx context.Context, cfg config.Consumer, log *zap.Logger) (err err
 	log.Info("starting", zap.String("version", build.Version),
 		zap.String("revision", build.Revision), zap.Int("pid", os.Getpid()))
 	metrics := ops.NewMetrics(build)
-	health := ops.NewHealth(time.Now, func(dependency string, up bool) {
-		metrics.Ready(dependency, up)
-		log.Info("dependency", zap.String("name", dependency), zap.Bool("up", up))
+	health := ops.NewHealth(time.Now, func(dependency string, problem error) {
+		metrics.Ready(dependency, problem == nil)
+		switch {
+		case errors.Is(problem, ops.ErrNotSeen):
+		case problem != nil:
+			log.Warn("dependency is down", zap.String("name", dependency), zap.Error(problem))
+		default:
+			log.Info("dependency is up", zap.String("name", dependency))
+		}
 	})
 	needs := newReadiness(health)
 	server := ops.NewServer(cfg.Ops.Address, health, metrics, log)

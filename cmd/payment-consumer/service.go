@@ -115,15 +115,11 @@ func (s *service) consumers(cfg config.Consumer) (err error) {
 }
 
 func (s *service) start(ctx context.Context) error {
-	if err := s.orders.Start(ctx); err != nil {
-		return err
+	err := rocketmq.StartTogether(ctx, s.orders, s.deadLetters)
+	if err != nil {
+		err = errors.Join(err, s.drain(10*time.Second))
 	}
-	if err := s.deadLetters.Start(ctx); err != nil {
-		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
-		return errors.Join(err, s.orders.Drain(stop))
-	}
-	return nil
+	return err
 }
 
 // drain lets both readers finish what they have begun, at the same time.

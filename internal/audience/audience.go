@@ -41,7 +41,7 @@ func Listen(ctx context.Context, nameServer, group string) (*Audience, error) {
 	a := &Audience{group: group, read: map[place]bool{}, of: map[string][]int{}}
 	reader, err := rocketmq.NewResultReader(rocketmq.ResultReaderConfig{
 		NameServers: []string{nameServer}, Group: group,
-		Topic: devstack.ResultTopic, CreateGroupTopics: true,
+		Topic: devstack.ResultTopic,
 	}, a.take, zap.NewNop())
 	if err != nil {
 		return nil, err

@@ -204,7 +204,6 @@ func sendTimeDuplicate(t *testing.T, stack *devstack.Stack) {
 	got := make(chan payment.Message, 10)
 	consumer, err := rocketmq.NewConsumer(rocketmq.ConsumerConfig{
 		NameServers: nameServers, Group: devstack.ConsumerGroup, Topic: devstack.OrderTopic,
-		CreateGroupTopics: true,
 	}, func(_ context.Context, m payment.Message) payment.Disposition {
 		got <- m
 		return payment.Acknowledge

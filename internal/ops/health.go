@@ -11,13 +11,13 @@ import (
 // reasonLength bounds what a report says of a failure.
 const reasonLength = 200
 
-// errNotSeen is the state of a dependency that nobody has reported on.
-var errNotSeen = errors.New("not yet seen up")
+// ErrNotSeen is the state of a dependency that nobody has reported on.
+var ErrNotSeen = errors.New("not yet seen up")
 
 // Health knows which dependencies are up. It is safe for concurrent use.
 type Health struct {
 	now      func() time.Time
-	onChange func(dependency string, up bool)
+	onChange func(dependency string, problem error)
 
 	mu           sync.Mutex
 	dependencies []*Dependency
@@ -35,11 +35,12 @@ type Dependency struct {
 	since time.Time
 }
 
-// NewHealth returns a Health without dependencies. If onChange is set, it is told the first
-// state of each dependency and each change; it must not call the Health.
-func NewHealth(now func() time.Time, onChange func(dependency string, up bool)) *Health {
+// NewHealth returns a Health without dependencies. If onChange is set, it is told of each dependency
+// that it is not seen yet, then the first state and each change, with what is the matter or nil;
+// it must not call the Health.
+func NewHealth(now func() time.Time, onChange func(dependency string, problem error)) *Health {
 	if onChange == nil {
-		onChange = func(string, bool) {}
+		onChange = func(string, error) {}
 	}
 	return &Health{now: now, onChange: onChange}
 }
@@ -54,10 +55,10 @@ func (h *Health) add(name string, required bool) *Dependency {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	d := &Dependency{
-		health: h, name: name, required: required, err: errNotSeen, since: h.now(),
+		health: h, name: name, required: required, err: ErrNotSeen, since: h.now(),
 	}
 	h.dependencies = append(h.dependencies, d)
-	h.onChange(name, false)
+	h.onChange(name, d.err)
 	return d
 }
 
@@ -66,10 +67,13 @@ func (d *Dependency) Set(err error) {
 	d.health.mu.Lock()
 	defer d.health.mu.Unlock()
 	changed := (d.err == nil) != (err == nil)
+	first := errors.Is(d.err, ErrNotSeen)
 	d.err = err
 	if changed {
 		d.since = d.health.now()
-		d.health.onChange(d.name, err == nil)
+	}
+	if changed || first {
+		d.health.onChange(d.name, err)
 	}
 }
 
@@ -140,6 +144,3 @@ func (h *Health) Report() Report {
 	}
 	return r
 }
-
-// Ready says whether every required dependency is up and the program is not stopping.
-func (h *Health) Ready() bool { return h.Report().Ready }

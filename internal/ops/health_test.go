@@ -41,7 +41,7 @@ func TestHealth_Ready(t *testing.T) {
 	}
 	for _, step := range steps {
 		step.do()
-		if got := h.Ready(); got != step.want {
+		if got := h.Report().Ready; got != step.want {
 			t.Errorf("%s: ready is %v", step.name, got)
 		}
 	}
@@ -72,12 +72,13 @@ func TestHealth_Report(t *testing.T) {
 func TestHealth_OnChange(t *testing.T) {
 	t.Parallel()
 	var got []bool
-	h := NewHealth(clock(), func(_ string, up bool) { got = append(got, up) })
+	h := NewHealth(clock(), func(_ string, problem error) { got = append(got, problem == nil) })
 	d := h.Require("mysql")
 	for _, err := range []error{errDown, nil, nil, errDown, errDown, nil} {
 		d.Set(err)
 	}
-	if diff := cmp.Diff([]bool{false, true, false, true}, got); diff != "" {
+	// Not seen yet, then down: the second one has the reason.
+	if diff := cmp.Diff([]bool{false, false, true, false, true}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -85,7 +86,7 @@ func TestHealth_OnChange(t *testing.T) {
 func TestDependency_Watch(t *testing.T) {
 	t.Parallel()
 	changes := make(chan bool, 16)
-	h := NewHealth(time.Now, func(_ string, up bool) { changes <- up })
+	h := NewHealth(time.Now, func(_ string, problem error) { changes <- problem == nil })
 	d := h.Require("mysql")
 	ctx, cancel := context.WithCancel(t.Context())
 	calls := 0

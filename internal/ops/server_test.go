@@ -16,7 +16,9 @@ import (
 func serve(t *testing.T, address string) (*Server, *Health) {
 	t.Helper()
 	metrics := NewMetrics(Build{})
-	health := NewHealth(time.Now, metrics.Ready)
+	health := NewHealth(time.Now, func(dependency string, problem error) {
+		metrics.Ready(dependency, problem == nil)
+	})
 	s := NewServer(address, health, metrics, zap.NewNop())
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)

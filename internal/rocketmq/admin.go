@@ -1,6 +1,7 @@
 package rocketmq
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -93,10 +94,11 @@ func (r Route) Writable() bool {
 	return false
 }
 
-// Route asks the name servers in turn. The error wraps ErrNoTopic when one of them answered that
-// there is no such topic, and idem.ErrUnavailable when none answered.
+// Route asks the name servers in turn. The error wraps ErrNoTopic when those that answered know no
+// such topic, and idem.ErrUnavailable when none answered.
 func (a *Admin) Route(ctx context.Context, topic string) (Route, error) {
 	var failures []error
+	var missing error
 	for _, server := range a.nameServers {
 		body, err := a.ask(ctx, server, codeRoute, map[string]string{
 			"topic": topic, "acceptStandardJsonOnly": "true",
@@ -105,9 +107,14 @@ func (a *Admin) Route(ctx context.Context, topic string) (Route, error) {
 		case err == nil:
 			return decodeRoute(topic, body.Body)
 		case refusedWith(err, respTopicNotExist):
-			return Route{}, fmt.Errorf("%w: %s, says name server %s", ErrNoTopic, topic, server)
+			// Another one may know it: one that has just started knows nothing yet.
+			missing = fmt.Errorf("%w: %s, says name server %s", ErrNoTopic, topic, server)
+			continue
 		}
 		failures = append(failures, fmt.Errorf("name server %w", err))
+	}
+	if missing != nil {
+		return Route{}, missing
 	}
 	return Route{}, unavailable("%w", errors.Join(failures...))
 }
@@ -173,15 +180,35 @@ func (a *Admin) ask(
 	return l.call(ctx, code, fields, nil)
 }
 
-// CreateTopic is Admin.CreateTopic for brokers that ask for no keys.
-func CreateTopic(
-	ctx context.Context, nameServers []string, brokerAddr, topic string, queues int,
-) error {
-	admin, err := NewAdmin(nameServers, "", "")
-	if err != nil {
-		return err
+// cluster is the name of a cluster that the name servers know, for commands to paste.
+func (a *Admin) cluster(ctx context.Context) string {
+	const byDefault = "DefaultCluster"
+	for _, server := range a.nameServers {
+		answer, err := a.ask(ctx, server, codeClusters, nil)
+		if err != nil {
+			continue
+		}
+		var known struct {
+			Brokers map[string]struct {
+				Cluster string `json:"cluster"`
+			} `json:"brokerAddrTable"`
+		}
+		if unmarshalLax(answer.Body, &known) != nil {
+			continue
+		}
+		for _, b := range known.Brokers {
+			return cmp.Or(bounded(b.Cluster), byDefault)
+		}
 	}
-	return admin.CreateTopic(ctx, brokerAddr, topic, queues)
+	return byDefault
+}
+
+// unmarshalLax reads JSON as name servers write it.
+func unmarshalLax(body []byte, to any) error {
+	if err := json.Unmarshal(body, to); err == nil {
+		return nil
+	}
+	return json.Unmarshal(bareNumber.ReplaceAll(body, []byte(`$1"$2":`)), to)
 }
 
 // bareNumber finds the unquoted numeric keys that name servers before 4.9.4 write into JSON.
@@ -200,10 +227,8 @@ func decodeRoute(topic string, body []byte) (Route, error) {
 			Addresses map[string]string `json:"brokerAddrs"`
 		} `json:"brokerDatas"`
 	}
-	if err := json.Unmarshal(body, &wire); err != nil {
-		if json.Unmarshal(bareNumber.ReplaceAll(body, []byte(`$1"$2":`)), &wire) != nil {
-			return Route{}, fmt.Errorf("rocketmq: route of topic %s is not readable", topic)
-		}
+	if err := unmarshalLax(body, &wire); err != nil {
+		return Route{}, fmt.Errorf("rocketmq: route of topic %s is not readable", topic)
 	}
 	masters := make(map[string]string, len(wire.Brokers))
 	for _, b := range wire.Brokers {

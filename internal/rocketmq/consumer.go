@@ -85,35 +85,63 @@ func NewConsumer(config ConsumerConfig, handler Handler, log *zap.Logger) (*Cons
 
 // Start checks that everything the consumer needs is there, joins the group and begins to
 // deliver. It tries again while servers cannot be reached or topics are missing, and gives up
-// after the configured attempts with an error that says what to do.
-func (c *Consumer) Start(ctx context.Context) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.client != nil || c.drained {
-		return errors.New("rocketmq: a consumer is started once")
+// after the configured attempts with an error that says what to do. What waiting cannot mend ends
+// it at once.
+func (c *Consumer) Start(ctx context.Context) error { return StartTogether(ctx, c) }
+
+// StartTogether is Start for the consumers of one program: none of them is given a message before
+// what any of them needs is there. The first one's configuration says how often it is tried.
+// After an error all of them are still to be drained.
+func StartTogether(ctx context.Context, consumers ...*Consumer) error {
+	for _, c := range consumers {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.client != nil || c.drained {
+			return errors.New("rocketmq: a consumer is started once")
+		}
 	}
-	backoff := idem.Backoff{Min: c.config.StartBackoff, Max: 10 * c.config.StartBackoff}
+	config, log := consumers[0].config, consumers[0].log
+	backoff := idem.Backoff{Min: config.StartBackoff, Max: 10 * config.StartBackoff}
 	for attempt := 1; ; attempt++ {
-		err := c.startOnce(ctx)
-		if err == nil {
+		err := startOnce(ctx, consumers)
+		switch {
+		case err == nil:
 			return nil
-		}
-		if attempt == c.config.StartAttempts || ctx.Err() != nil {
+		case errors.Is(err, errLasting):
+			return fmt.Errorf("rocketmq: consumer of topic %s not started: %w", config.Topic, err)
+		case attempt == config.StartAttempts || ctx.Err() != nil:
 			return fmt.Errorf("rocketmq: consumer of topic %s not started after %d attempts: %w",
-				c.config.Topic, attempt, errors.Join(err, ctx.Err()))
+				config.Topic, attempt, errors.Join(err, ctx.Err()))
 		}
-		c.log.Warn("consumer not started; trying again", zap.Int("attempt", attempt),
-			zap.Int("attempts", c.config.StartAttempts), zap.Error(err))
+		log.Warn("consumer not started; trying again", zap.Int("attempt", attempt),
+			zap.Int("attempts", config.StartAttempts), zap.Error(err))
 		backoff.Wait(ctx, attempt)
 	}
 }
 
-// startOnce makes one attempt. A client that has failed to start cannot be used again, so each
-// attempt has its own, made only after the checks have passed.
-func (c *Consumer) startOnce(ctx context.Context) error {
-	if err := c.preflight(ctx); err != nil {
+// startOnce makes one attempt. The problems of all consumers are told at once.
+func startOnce(ctx context.Context, consumers []*Consumer) error {
+	var problems []error
+	for _, c := range consumers {
+		problems = append(problems, c.preflight(ctx))
+	}
+	if err := errors.Join(problems...); err != nil {
 		return err
 	}
+	for _, c := range consumers {
+		if c.client != nil {
+			continue // since an earlier attempt
+		}
+		if err := c.join(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// join makes a client and lets it join the group. A client that has failed to start cannot be
+// used again, so each attempt has its own, made only after the checks have passed.
+func (c *Consumer) join(ctx context.Context) error {
 	// Looked at before the client runs: it corrects its offsets where messages are gone, and
 	// the correction leaves no trace.
 	if err := c.watch.look(ctx); err != nil {
@@ -216,6 +244,3 @@ func (c *Consumer) Stats() Stats {
 // is restarted or AcknowledgeJumps is called; consumption goes on meanwhile, as standing still
 // would bring nothing back.
 func (c *Consumer) Jumped() bool { return c.watch.jumped.Load() }
-
-// AcknowledgeJumps makes Jumped false until the next jump.
-func (c *Consumer) AcknowledgeJumps() { c.watch.jumped.Store(false) }

@@ -43,9 +43,6 @@ type ConsumerConfig struct {
 	// WriteTopics must be there and writable before the consumer starts, as the handler needs
 	// them.
 	WriteTopics []string
-	// CreateGroupTopics makes the group's own topics, for redeliveries and dead letters, where
-	// they are missing, instead of refusing to start.
-	CreateGroupTopics bool
 	// Instance names this consumer; it must be unique in the world. Default: host, process,
 	// random.
 	Instance string
@@ -85,10 +82,6 @@ type ConsumerConfig struct {
 
 // Hooks count what happens in a Consumer.
 type Hooks struct {
-	// OnDelivery is called for each message given to the handler.
-	OnDelivery func(m payment.Message)
-	// OnAnswer is called with each answer and how long the handler took.
-	OnAnswer func(d payment.Disposition, took time.Duration)
 	// OnPanic is called when a handler has panicked.
 	OnPanic func()
 	// OnJump is called when messages were passed over.

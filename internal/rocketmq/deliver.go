@@ -65,18 +65,11 @@ func clientResult(d payment.Disposition) consumer.ConsumeResult {
 // handle calls the handler. A panic that reached the client would leave the message without an
 // answer, and hold the queue's offset until the consume timeout.
 func (c *Consumer) handle(m payment.Message) (answer payment.Disposition) {
-	start := time.Now()
 	c.delivered.Add(1)
-	if c.config.Hooks.OnDelivery != nil {
-		c.config.Hooks.OnDelivery(m)
-	}
 	defer func() {
 		if p := recover(); p != nil {
 			answer = payment.Redeliver
 			c.panicked(p, m)
-		}
-		if c.config.Hooks.OnAnswer != nil {
-			c.config.Hooks.OnAnswer(answer, time.Since(start))
 		}
 	}()
 	ctx, cancel := context.WithTimeout(c.base, c.config.HandlerTimeout)

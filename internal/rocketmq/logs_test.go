@@ -106,7 +106,7 @@ func TestLeakScenario(t *testing.T) {
 	t.Log(err)
 	eventually(t, "a panic and its redelivery", func() bool { return answered.Load() == 2 })
 	reader, err := NewResultReader(ResultReaderConfig{
-		NameServers: b.nameServers, Group: b.group() + "-r", Topic: topic, CreateGroupTopics: true,
+		NameServers: b.nameServers, Group: b.group() + "-r", Topic: topic,
 	}, nil, log)
 	if err != nil {
 		t.Fatal(err)

@@ -79,7 +79,7 @@ func (b broker) group() string { return "ig_" + b.name }
 
 func (b broker) consumerConfig(topic string) ConsumerConfig {
 	return ConsumerConfig{
-		NameServers: b.nameServers, Group: b.group(), Topic: topic, CreateGroupTopics: true,
+		NameServers: b.nameServers, Group: b.group(), Topic: topic,
 		Concurrency: 16, MaxCached: maxCached, DrainTimeout: 30 * time.Second,
 	}
 }

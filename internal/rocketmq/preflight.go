@@ -21,6 +21,10 @@ const groupTopicQueues = 1
 // puts it right.
 var ErrSetup = errors.New("rocketmq: broker not set up")
 
+// errLasting is wrapped, besides ErrSetup, by what stays wrong until somebody changes a setting. A
+// missing topic may be made at any moment, by whoever sets the system up.
+var errLasting = errors.New("waiting does not mend it")
+
 // preflight checks what the consumer needs before the client is made: the client fails over
 // a missing topic with a dead object, and over the rest not at all. All problems are told at once.
 func (c *Consumer) preflight(ctx context.Context) error {
@@ -29,10 +33,10 @@ func (c *Consumer) preflight(ctx context.Context) error {
 			strings.Join(c.config.NameServers, ","), NameServersSetting, err)
 	}
 	main, err := c.admin.Route(ctx, c.config.Topic)
-	problems := []error{c.setUp(c.config.Topic, permRead, main, err)}
+	problems := []error{c.setUp(ctx, c.config.Topic, permRead, main, err)}
 	for _, topic := range c.config.WriteTopics {
 		route, err := c.admin.Route(ctx, topic)
-		problems = append(problems, c.setUp(topic, permWrite, route, err))
+		problems = append(problems, c.setUp(ctx, topic, permWrite, route, err))
 	}
 	for _, topic := range c.config.groupTopics() {
 		problems = append(problems, c.checkGroupTopic(ctx, topic, main))
@@ -77,17 +81,21 @@ func (c ConsumerConfig) groupTopics() []string {
 	return []string{RetryTopic(c.Group), DeadLetterTopic(c.Group)}
 }
 
-// checkGroupTopic asks that a topic is there, and makes it where that is wanted.
+// checkGroupTopic makes a topic of the group's own where it is missing.
 func (c *Consumer) checkGroupTopic(ctx context.Context, topic string, main Route) error {
 	route, err := c.admin.Route(ctx, topic)
-	if !errors.Is(err, ErrNoTopic) || !c.config.CreateGroupTopics {
-		return c.setUp(topic, permWrite, route, err)
+	if !errors.Is(err, ErrNoTopic) {
+		return c.setUp(ctx, topic, permWrite, route, err)
 	}
 	for _, b := range main.Brokers {
 		if b.Address == "" {
 			continue
 		}
-		if err := c.admin.CreateTopic(ctx, b.Address, topic, groupTopicQueues); err != nil {
+		err := c.admin.CreateTopic(ctx, b.Address, topic, groupTopicQueues)
+		if refusedWith(err, respNoPermission) {
+			return c.setUp(ctx, topic, permWrite, route, ErrNoTopic)
+		}
+		if err != nil {
 			return err
 		}
 		c.log.Info("topic created", zap.String("topic", topic), zap.String("broker", b.Name))
@@ -96,25 +104,29 @@ func (c *Consumer) checkGroupTopic(ctx context.Context, topic string, main Route
 }
 
 // setUp turns the answer about a topic's route into nil or what to do.
-func (c *Consumer) setUp(topic string, perm int, route Route, err error) error {
+func (c *Consumer) setUp(
+	ctx context.Context, topic string, perm int, route Route, err error,
+) error {
+	if err == nil && (perm == permRead && route.Readable() || perm == permWrite && route.Writable()) {
+		return nil
+	}
 	queues := groupTopicQueues
 	if !strings.HasPrefix(topic, "%") {
 		queues = 8
 	}
-	command := fmt.Sprintf("mqadmin updateTopic -n '%s' -c DefaultCluster -t '%s' -r %d -w %d -p 6",
-		strings.Join(c.config.NameServers, ";"), topic, queues, queues)
+	command := fmt.Sprintf("mqadmin updateTopic -n '%s' -c '%s' -t '%s' -r %d -w %d -p 6",
+		strings.Join(c.config.NameServers, ";"), c.admin.cluster(ctx), topic, queues, queues)
 	switch {
 	case errors.Is(err, ErrNoTopic):
 		return fmt.Errorf("%w: topic %s does not exist; make it with: %s", ErrSetup, topic, command)
 	case err != nil:
 		return err
-	case perm == permRead && !route.Readable():
+	case perm == permRead:
 		return fmt.Errorf("%w: topic %s cannot be read; allow it with: %s", ErrSetup, topic, command)
-	case perm == permWrite && !route.Writable():
+	default:
 		return fmt.Errorf("%w: topic %s takes no messages (a broker is down or read-only); "+
 			"if it is the topic: %s", ErrSetup, topic, command)
 	}
-	return nil
 }
 
 // checkAccess asks what every member of the group asks. With wrong keys the client starts, is
@@ -125,8 +137,8 @@ func (c *Consumer) checkAccess(ctx context.Context, addr string) error {
 		"setZeroIfNotFound": "false",
 	})
 	if refusedWith(err, respNoPermission) {
-		return fmt.Errorf("%w: these keys may not consume; set %s and %s: broker %w",
-			ErrSetup, accessKeySetting, secretKeySetting, err)
+		return fmt.Errorf("%w: these keys may not consume; set %s and %s: broker %w (%w)",
+			ErrSetup, accessKeySetting, secretKeySetting, err, errLasting)
 	}
 	if errors.Is(err, idem.ErrUnavailable) {
 		return err
@@ -138,8 +150,8 @@ func (c *Consumer) checkAccess(ctx context.Context, addr string) error {
 // broker answers that it has taken a message back, and stores nothing.
 func (c *Consumer) checkGroupConfig(ctx context.Context, addr string) error {
 	group, err := c.admin.group(ctx, addr, c.config.Group)
-	command := fmt.Sprintf("mqadmin updateSubGroup -n '%s' -c DefaultCluster -g %s -q 1 -s true",
-		strings.Join(c.config.NameServers, ";"), c.config.Group)
+	command := fmt.Sprintf("mqadmin updateSubGroup -n '%s' -b %s -g %s -q 1 -s true",
+		strings.Join(c.config.NameServers, ";"), addr, c.config.Group)
 	switch {
 	case errors.Is(err, errNoGroup):
 		if c.admin.makesGroups(ctx, addr) {
@@ -155,10 +167,11 @@ func (c *Consumer) checkGroupConfig(ctx context.Context, addr string) error {
 		return nil
 	case group.RetryQueues == 0:
 		return fmt.Errorf("%w: consumer group %s has retryQueueNums=0 on broker %s, which loses "+
-			"every failed message; correct it with: %s", ErrSetup, c.config.Group, addr, command)
+			"every failed message; correct it with: %s (%w)",
+			ErrSetup, c.config.Group, addr, command, errLasting)
 	case !group.Enabled:
 		return fmt.Errorf("%w: consumer group %s has consumeEnable=false on broker %s; "+
-			"allow it with: %s", ErrSetup, c.config.Group, addr, command)
+			"allow it with: %s (%w)", ErrSetup, c.config.Group, addr, command, errLasting)
 	}
 	return nil
 }

@@ -22,8 +22,6 @@ type ResultReaderConfig struct {
 	Group string
 	// Topic holds the results. Required.
 	Topic string
-	// CreateGroupTopics makes the group's own retry topic where it is missing.
-	CreateGroupTopics bool
 	// StartAttempts is how often Start tries. Default 8.
 	StartAttempts int
 }
@@ -57,9 +55,8 @@ func NewResultReader(
 	r := &ResultReader{read: read, log: log}
 	consumer, err := NewConsumer(ConsumerConfig{
 		NameServers: config.NameServers, AccessKey: config.AccessKey, SecretKey: config.SecretKey,
-		Group: config.Group, Topic: config.Topic, CreateGroupTopics: config.CreateGroupTopics,
-		StartAttempts: config.StartAttempts,
-		Concurrency:   1, MaxCached: readerCached, MaxRedeliveries: Unlimited,
+		Group: config.Group, Topic: config.Topic, StartAttempts: config.StartAttempts,
+		Concurrency: 1, MaxCached: readerCached, MaxRedeliveries: Unlimited,
 	}, r.handle, log)
 	if err != nil {
 		return nil, err

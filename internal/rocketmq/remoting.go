@@ -22,6 +22,7 @@ const (
 	codeMaxOffset        = 30
 	codeMinOffset        = 31
 	codeRoute            = 105
+	codeClusters         = 106
 	codeUpdateGroup      = 200
 	codeAllGroups        = 201
 	codeDeleteTopic      = 215

@@ -89,7 +89,7 @@ func startReader(
 ) {
 	t.Helper()
 	reader, err := NewResultReader(ResultReaderConfig{
-		NameServers: b.nameServers, Group: b.group(), Topic: topic, CreateGroupTopics: true,
+		NameServers: b.nameServers, Group: b.group(), Topic: topic,
 	}, read, quiet(t))
 	if err != nil {
 		t.Fatal(err)

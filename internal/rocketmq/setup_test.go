@@ -1,9 +1,11 @@
 package rocketmq
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -14,6 +16,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"example.com/payment/internal/idem"
+	"example.com/payment/internal/payment"
 )
 
 func quiet(t *testing.T) *zap.Logger {
@@ -130,30 +133,77 @@ func listenAndSay(t *testing.T, says string) string {
 	return l.Addr().String()
 }
 
-// TestConsumer_MissingTopics: all that is missing is named at once, with the commands.
+// TestConsumer_MissingTopics: all that is missing is named at once, with the commands, also by
+// consumers that start together.
 func TestConsumer_MissingTopics(t *testing.T) {
 	t.Parallel()
 	b := needBroker(t)
 	config := b.consumerConfig("it_" + b.name + "_none")
-	config.CreateGroupTopics = false
 	config.WriteTopics = []string{"it_" + b.name + "_results"}
 	config.StartAttempts = 1
+	other := b.consumerConfig("it_" + b.name + "_other")
+	err := StartTogether(patient(t), unstarted(t, config), unstarted(t, other))
+	if !errors.Is(err, ErrSetup) {
+		t.Errorf("error %v is not ErrSetup", err)
+	}
+	for _, topic := range []string{config.Topic, config.WriteTopics[0], other.Topic} {
+		wantError(t, err, "topic "+topic+" does not exist", "mqadmin updateTopic",
+			"-c 'payment-lab'", "-t '"+topic+"'")
+	}
+}
+
+func unstarted(t *testing.T, config ConsumerConfig) *Consumer {
+	t.Helper()
 	c, err := NewConsumer(config, nil, quiet(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = c.Start(patient(t))
-	if !errors.Is(err, ErrSetup) {
-		t.Errorf("error %v is not ErrSetup", err)
+	return c
+}
+
+// TestConsumer_GroupTopics: the group's own topics are made where they are missing, and those that
+// are there stay as they are, also when the first name server has not heard of them yet.
+func TestConsumer_GroupTopics(t *testing.T) {
+	t.Parallel()
+	b := needBroker(t)
+	config := b.consumerConfig(b.topic(t, "", 1))
+	retry, dead := RetryTopic(config.Group), DeadLetterTopic(config.Group)
+	if err := b.admin.CreateTopic(patient(t), b.address, retry, 3); err != nil {
+		t.Fatal(err)
 	}
-	for _, topic := range []string{
-		config.Topic, config.WriteTopics[0], RetryTopic(b.group()), DeadLetterTopic(b.group()),
-	} {
-		wantError(t, err, "topic "+topic+" does not exist", "mqadmin updateTopic", "-t '"+topic+"'")
+	config.NameServers = append([]string{knowsNothing(t, b)}, b.nameServers...)
+	c := consume(t, config, func(context.Context, payment.Message) payment.Disposition {
+		return payment.Acknowledge
+	})
+	if err := c.Drain(patient(t)); err != nil {
+		t.Error(err)
+	}
+	for topic, want := range map[string]int{retry: 3, dead: groupTopicQueues} {
+		route, err := b.admin.Route(patient(t), topic)
+		if err != nil || route.Brokers[0].WriteQueues != want {
+			t.Errorf("topic %s: %+v (%v), want %d queues", topic, route, err, want)
+		}
 	}
 }
 
-// TestConsumer_GroupSettings: a group that loses its failed messages is refused.
+// knowsNothing is a name server that denies every topic, as
+// one does that brokers have not told everything yet.
+func knowsNothing(t *testing.T, b broker) string {
+	t.Helper()
+	copyAll := func(client, server net.Conn) { _, _ = io.Copy(server, client) }
+	f := forward(t, b.nameServers[0], copyAll, func(client, server net.Conn) {
+		for rewriteFrame(client, server, func(header, body []byte) ([]byte, []byte) {
+			if bytes.Contains(body, []byte("brokerDatas")) {
+				return bytes.Replace(header, []byte(`"code":0`), []byte(`"code":17`), 1), nil
+			}
+			return header, body
+		}) == nil {
+		}
+	})
+	return f.address
+}
+
+// TestConsumer_GroupSettings: a group that loses its failed messages is refused, at once.
 func TestConsumer_GroupSettings(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -168,13 +218,10 @@ func TestConsumer_GroupSettings(t *testing.T) {
 			t.Parallel()
 			b := needBroker(t)
 			config := b.consumerConfig(b.topic(t, "", 1))
-			config.StartAttempts = 1
+			config.StartBackoff = time.Minute // so that a second attempt would be noticed
 			setGroup(t, b, config.Group, test.retryQueues, test.enabled)
-			c, err := NewConsumer(config, nil, quiet(t))
-			if err != nil {
-				t.Fatal(err)
-			}
-			wantError(t, c.Start(patient(t)), test.want, config.Group, "mqadmin updateSubGroup")
+			err := unstarted(t, config).Start(patient(t))
+			wantError(t, err, test.want, config.Group, "mqadmin updateSubGroup", "-b "+b.address)
 		})
 	}
 }
@@ -216,9 +263,6 @@ func TestAdmin_CreateTopic(t *testing.T) {
 	}
 	if !route.Readable() || !route.Writable() || route.Brokers[0].WriteQueues != 3 {
 		t.Errorf("route %+v", route)
-	}
-	if err := ProbeSend(patient(t), b.nameServers, topic); err != nil {
-		t.Error(err)
 	}
 }
 

@@ -125,7 +125,7 @@ func (e *exhibit) openBroker(o textbook.Order) (err error) {
 
 // consume says that it is ready when it is, and until ctx ends.
 func (e *exhibit) consume(ctx context.Context) (err error) {
-	health := ops.NewHealth(time.Now, func(string, bool) {})
+	health := ops.NewHealth(time.Now, nil)
 	ready := health.Require("orders")
 	server := ops.NewServer(e.cfg.Ops.Address, health, ops.NewMetrics(ops.Build{Version: "exhibit"}),
 		e.log)
