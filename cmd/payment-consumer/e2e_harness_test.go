@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -165,16 +166,26 @@ func tail(text string) string {
 }
 
 func (c *consumerProcess) ready() bool {
+	_, status := c.get("/readyz")
+	return status == http.StatusOK
+}
+
+// get asks for a page that the consumer serves to operators; the status is 0 without an answer.
+func (c *consumerProcess) get(path string) (page string, status int) {
 	found := regexp.MustCompile(`"ops":"([^"]+)"`).FindStringSubmatch(c.log.String())
 	if found == nil {
-		return false
+		return "", 0
 	}
-	response, err := http.Get("http://" + found[1] + "/readyz")
+	response, err := http.Get("http://" + found[1] + path)
 	if err != nil {
-		return false
+		return "", 0
 	}
-	_ = response.Body.Close()
-	return response.StatusCode == http.StatusOK
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return "", 0
+	}
+	return string(text), response.StatusCode
 }
 
 // kill ends the consumer as a crash would.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/payment/internal/devstack/link"
 	"example.com/payment/internal/idem"
 	"example.com/payment/internal/mysql"
 	"example.com/payment/internal/payment"
@@ -192,6 +193,30 @@ func TestConsume_Shutdown(t *testing.T) {
 		return len(decided(t, db, valid)) == len(valid)
 	})
 	audit(t)
+}
+
+// TestConsume_ShutdownHangs: a database that has fallen silent does not keep the process.
+func TestConsume_ShutdownHangs(t *testing.T) {
+	requireStack(t)
+	silent, err := link.Listen("127.0.0.1:0", os.Getenv("PAYMENT_MYSQL_ADDRESS"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = silent.Close() })
+	c := startConsumer(t, "PAYMENT_MYSQL_ADDRESS="+silent.Addr(), "PAYMENT_SHUTDOWN_GRACE_SECONDS=1",
+		"PAYMENT_MYSQL_READ_TIMEOUT_SECONDS=100", "PAYMENT_MYSQL_SESSION_TIMEOUT_SECONDS=110")
+	if err := silent.Blackhole(); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, "order-producer", "load", "--orders", "20", "--seed", "9")
+	await(t, "all to wait for the database", func() bool {
+		page, _ := c.get("/metrics")
+		return strings.Contains(page, "\npayment_inflight_messages 20\n")
+	})
+	status := c.stop(t)
+	if status != 1 || !strings.Contains(c.log.String(), "not ended within the grace period") {
+		t.Errorf("exit status %d; the end of its log:\n%s", status, tail(c.log.String()))
+	}
 }
 
 // TestConsume_SecretsAndBodies reads the whole log at debug level for what must not be in it.

@@ -38,6 +38,7 @@ func (a *app) run(cmd *cobra.Command, _ []string) error {
 // for ctx to end, and stops everything in the opposite order. What is under way is finished and
 // acknowledged within the grace period; what is not comes again.
 func consume(ctx context.Context, cfg config.Consumer, log *zap.Logger) (err error) {
+	defer endWithin(ctx, cfg.Shutdown.Grace, log)()
 	build := buildInfo()
 	log.Info("starting", zap.String("version", build.Version),
 		zap.String("revision", build.Revision), zap.Int("pid", os.Getpid()))
@@ -84,7 +85,29 @@ func consume(ctx context.Context, cfg config.Consumer, log *zap.Logger) (err err
 	<-ctx.Done()
 	log.Info("stopping: no new messages; finishing what is under way")
 	health.Drain()
-	return s.drain(cfg.Shutdown.Grace)
+	return s.drain(cfg.Shutdown.Grace * 5 / 6)
+}
+
+// endWithin ends the process when its end, once ctx has asked for it, takes longer than the
+// limit: a server that answers nothing must not keep it. That is as safe as any crash. The
+// returned function is for the end that came in time.
+func endWithin(ctx context.Context, limit time.Duration, log *zap.Logger) (ended func()) {
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-done:
+			return
+		case <-ctx.Done():
+		}
+		select {
+		case <-done:
+		case <-time.After(limit):
+			log.Error("not ended within the grace period: ending now; what is under way comes again",
+				zap.Duration("grace", limit))
+			os.Exit(cli.ExitFailed)
+		}
+	}()
+	return func() { close(done) }
 }
 
 // endedEarly makes a signal during the start the orderly end that was asked for.

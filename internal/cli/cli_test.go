@@ -1,10 +1,15 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -12,6 +17,74 @@ import (
 
 	"example.com/payment/internal/config"
 )
+
+// TestMain lets the test's own program be one that Run runs.
+func TestMain(m *testing.M) {
+	if mode := os.Getenv("CLI_TEST_RUN"); mode != "" {
+		os.Exit(runUntilSignalled(mode))
+	}
+	os.Exit(m.Run())
+}
+
+// runUntilSignalled ends in order when its context does, or never.
+func runUntilSignalled(mode string) int {
+	s := Streams{Stdout: os.Stdout, Stderr: os.Stderr}
+	root := &cobra.Command{Use: "prog", RunE: func(cmd *cobra.Command, _ []string) error {
+		s.Printf("running\n")
+		<-cmd.Context().Done()
+		s.Printf("asked to end\n")
+		if mode == "stuck" {
+			select {}
+		}
+		return nil
+	}}
+	root.SetArgs(nil)
+	s.Prepare(root)
+	return Run(s, root)
+}
+
+// TestRun_Signals: the first signal asks for an orderly end, the second one is the end.
+func TestRun_Signals(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		mode    string
+		signals []os.Signal
+		status  int
+	}{
+		"Interrupt": {"orderly", []os.Signal{os.Interrupt}, 0},
+		"Terminate": {"orderly", []os.Signal{syscall.SIGTERM}, 0},
+		"Twice":     {"stuck", []os.Signal{os.Interrupt, os.Interrupt}, ExitSignaled},
+		"Both":      {"stuck", []os.Signal{syscall.SIGTERM, os.Interrupt}, ExitSignaled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, os.Args[0])
+			cmd.Env = append(os.Environ(), "CLI_TEST_RUN="+test.mode)
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			said := bufio.NewScanner(out)
+			for _, signal := range test.signals {
+				said.Scan() // "running", then "asked to end"
+				if err := cmd.Process.Signal(signal); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for said.Scan() {
+			}
+			_ = cmd.Wait()
+			if got := cmd.ProcessState.ExitCode(); got != test.status {
+				t.Errorf("exit status %d, want %d", got, test.status)
+			}
+		})
+	}
+}
 
 // capture are streams into two buffers.
 func capture() (s Streams, stdout, stderr *bytes.Buffer) {

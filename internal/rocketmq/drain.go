@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"go.uber.org/zap"
@@ -21,9 +22,10 @@ const (
 )
 
 // Drain stops taking messages, lets the running handlers finish, sees to it that their answers
-// are stored, and leaves the group. At the drain timeout, or when ctx ends, it cancels the
-// handlers' contexts while their messages can still be sent back. The client by itself would
-// discard every answer that is under way. A Start that is still trying must be cancelled first.
+// are stored, and leaves the group. At the drain timeout it cancels the handlers' contexts while
+// their messages can still be sent back. The client by itself would discard every answer that is
+// under way. When ctx ends, Drain returns, whatever it still waits for; its deadline leaves time
+// for what comes after the drain timeout. A Start that is still trying must be cancelled first.
 //
 // A crash in here loses nothing: an unanswered message comes again. The error says which handlers
 // have not returned in time; the consumer is closed all the same. A consumer that was not started
@@ -45,8 +47,8 @@ func (c *Consumer) Drain(ctx context.Context) error {
 	suspended := time.Now()
 	err := c.awaitHandlers(ctx, c.gate.close())
 	c.watch.stop()
-	sleep(context.WithoutCancel(ctx), c.config.Settle)
-	return errors.Join(err, c.leave(suspended))
+	sleep(ctx, c.config.Settle)
+	return errors.Join(err, c.leave(ctx, suspended))
 }
 
 // awaitHandlers waits for the running handlers, first patiently, then with their contexts ended.
@@ -57,7 +59,7 @@ func (c *Consumer) awaitHandlers(ctx context.Context, idle <-chan struct{}) erro
 	running, _ := c.gate.counts()
 	c.log.Warn("drain timeout: ending the contexts of running handlers", zap.Int("running", running))
 	c.cancel()
-	if awaitUntil(context.WithoutCancel(ctx), idle, c.config.CancelGrace) {
+	if awaitUntil(ctx, idle, min(c.config.CancelGrace, half(ctx))) {
 		return nil
 	}
 	running, _ = c.gate.counts()
@@ -65,8 +67,17 @@ func (c *Consumer) awaitHandlers(ctx context.Context, idle <-chan struct{}) erro
 		running)
 }
 
+// half is half of the time that is left until ctx ends.
+func half(ctx context.Context) time.Duration {
+	deadline, limited := ctx.Deadline()
+	if !limited {
+		return math.MaxInt64
+	}
+	return time.Until(deadline) / 2
+}
+
 // leave stores the offsets, closes the client and lets the parked go.
-func (c *Consumer) leave(suspended time.Time) error {
+func (c *Consumer) leave(ctx context.Context, suspended time.Time) error {
 	var err error
 	pulling := 0
 	closed := make(chan struct{})
@@ -82,13 +93,13 @@ func (c *Consumer) leave(suspended time.Time) error {
 		err = errors.Join(err, c.client.Shutdown())
 	}()
 	_, parked := c.gate.counts()
-	if !awaitUntil(context.Background(), closed, closeTimeout) {
+	if !awaitUntil(ctx, closed, closeTimeout) {
 		// The parked stay, as the client might take their answers; the end of the process
 		// is the end of them.
 		return errors.New("rocketmq: drain: the client did not close in time")
 	}
 	// The client has dropped its queues, so that it discards the answers of the parked.
-	awaitUntil(context.Background(), c.gate.release(), c.config.CancelGrace)
+	awaitUntil(ctx, c.gate.release(), c.config.CancelGrace)
 	c.log.Info("consumer drained", zap.Int64("delivered", c.delivered.Load()),
 		zap.Int("unanswered", parked), zap.Int("pulls_open", pulling))
 	return err

@@ -93,6 +93,13 @@ func closeOnce(c chan struct{}) {
 	}
 }
 
+// isShut says whether new deliveries are parked.
+func (g *gate) isShut() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.shut
+}
+
 // counts returns how many deliveries run and how many are parked.
 func (g *gate) counts() (running, parked int) {
 	g.mu.Lock()

@@ -11,6 +11,7 @@ public class SendOrder {
         producer.setNamesrvAddr(args[0]);
         // A JVM that has just started on a busy machine takes longer than the usual 3 s.
         producer.setSendMsgTimeout(60_000);
+        producer.setMqClientApiTimeout(60_000);
         producer.start();
         try {
             String body = String.format(
