@@ -27,9 +27,8 @@ func mysqlTimes(c *MySQL) []setting {
 			"How long the server waits for the lock of an account. It must give up before the "+
 				"program stops reading, or the program never learns why."),
 		bind(&c.ReadTimeout, "mysql.read_timeout_seconds", "5", seconds(1, 120),
-			"How long the program waits for an answer of the server."),
-		bind(&c.WriteTimeout, "mysql.write_timeout_seconds", "5", seconds(1, 120),
-			"How long sending a statement to the server may take."),
+			"How long the program waits for an answer of the server, and for it to take a "+
+				"statement."),
 		bind(&c.SessionTimeout, "mysql.session_timeout_seconds", "20", seconds(2, 600),
 			"After how long the server ends a silent connection, and with it the locks of a "+
 				"consumer that was paused or cut off. The server's own default is 8 hours."),
@@ -114,9 +113,9 @@ func consumerRules(c *Consumer) []rule {
 	return []rule{
 		less("hold.limit_seconds", c.Hold.Limit, "rocketmq.handler_timeout_seconds",
 			c.RocketMQ.HandlerTimeout, "a held message must have time left to be handled"),
-		less("rocketmq.handler_timeout_seconds", c.RocketMQ.HandlerTimeout,
-			"rocketmq.consume_timeout_seconds", c.RocketMQ.ConsumeTimeout,
-			"the client would redeliver a message that is still being handled"),
+		atMost("hold.probe_max_ms", c.Hold.ProbeMax, "hold.limit_seconds", c.Hold.Limit,
+			"a held message must outlast a pause, or nobody ever sees that all is well again"),
+		consumeTimeout(c),
 		less("mysql.lock_wait_timeout_seconds", c.MySQL.LockWaitTimeout,
 			"mysql.read_timeout_seconds", c.MySQL.ReadTimeout,
 			"the server must give up a lock before the program stops reading"),
@@ -137,6 +136,19 @@ func consumerRules(c *Consumer) []rule {
 			"payment.balance_limit_minor", c.Payment.BalanceLimitMinor,
 			"no account could receive such a payment"),
 		waiting(c), together(&c.RocketMQ.Broker),
+	}
+}
+
+// consumeTimeout: the client must not give a message back that is still being handled, and a
+// delivery may begin when a good part of the time has passed in the client's own queue.
+func consumeTimeout(c *Consumer) rule {
+	return rule{
+		keys: []string{"rocketmq.consume_timeout_seconds", "rocketmq.handler_timeout_seconds"},
+		ok:   c.RocketMQ.ConsumeTimeout >= 2*c.RocketMQ.HandlerTimeout,
+		text: fmt.Sprintf("%s: %v must be at least twice %s, %v: the client would give back a "+
+			"message that is still being handled", named("rocketmq.consume_timeout_seconds"),
+			c.RocketMQ.ConsumeTimeout, named("rocketmq.handler_timeout_seconds"),
+			c.RocketMQ.HandlerTimeout),
 	}
 }
 

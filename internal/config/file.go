@@ -58,6 +58,7 @@ func (l *loader) readFile() {
 
 // readBounded reads the file, and says in plain words what is wrong with the path.
 func readBounded(path string) ([]byte, error) {
+	// A pipe would block the open, so what it is has to be known before.
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -66,10 +67,19 @@ func readBounded(path string) ([]byte, error) {
 		return nil, err
 	case info.IsDir():
 		return nil, fmt.Errorf("%s is a directory; name a file in it", path)
-	case info.Size() > fileBytes:
-		return nil, fmt.Errorf("%s is larger than %d bytes", path, fileBytes)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
-	return os.ReadFile(path)
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }() // only read from
+	content, err := io.ReadAll(io.LimitReader(file, fileBytes+1))
+	if err == nil && len(content) > fileBytes {
+		err = fmt.Errorf("%s is larger than %d bytes", path, fileBytes)
+	}
+	return content, err
 }
 
 // syntax turns the parser's "yaml: line 3: text" into "file:3: text". The line that the parser

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -144,6 +145,7 @@ func TestFile_Path(t *testing.T) {
 			writeFile(t, "big.yaml", strings.Repeat("#\n", fileBytes)),
 			"configuration file: big.yaml is larger than 1048576 bytes",
 		},
+		"NotAFile": {os.DevNull, "configuration file: null is not a regular file"},
 	} {
 		if diff := cmp.Diff([]string{test.want}, problems(t, Input{Path: test.path})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)

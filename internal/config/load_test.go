@@ -65,8 +65,8 @@ func TestLoad_Defaults(t *testing.T) {
 	want := MySQL{
 		Address: "127.0.0.1:3306", Database: "payment", User: "payment_app",
 		MaxOpenConnections: 8, ConnectTimeout: 3 * time.Second, ReadTimeout: 5 * time.Second,
-		WriteTimeout: 5 * time.Second, LockWaitTimeout: 3 * time.Second,
-		SessionTimeout: 20 * time.Second, IdleTimeout: 10 * time.Second,
+		LockWaitTimeout: 3 * time.Second,
+		SessionTimeout:  20 * time.Second, IdleTimeout: 10 * time.Second,
 	}
 	if diff := cmp.Diff(want, c.MySQL); diff != "" {
 		t.Errorf("mysql (-want +got):\n%s", diff)

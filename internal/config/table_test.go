@@ -131,11 +131,13 @@ func TestRules(t *testing.T) {
 			"less than rocketmq.handler_timeout_seconds " +
 			"(PAYMENT_ROCKETMQ_HANDLER_TIMEOUT_SECONDS), 2m30s: " +
 			"a held message must have time left to be handled",
-		"ROCKETMQ_CONSUME_TIMEOUT_SECONDS=150": "rocketmq.handler_timeout_seconds",
-		"MYSQL_LOCK_WAIT_TIMEOUT_SECONDS=5":    "mysql.lock_wait_timeout_seconds",
-		"MYSQL_READ_TIMEOUT_SECONDS=20":        "mysql.read_timeout_seconds",
-		"MYSQL_IDLE_TIMEOUT_SECONDS=20":        "mysql.idle_timeout_seconds",
-		"GUARD_COMMITTERS=8":                   "guard.committers",
+		"ROCKETMQ_CONSUME_TIMEOUT_SECONDS=299": "rocketmq.consume_timeout_seconds " +
+			"(PAYMENT_ROCKETMQ_CONSUME_TIMEOUT_SECONDS): 4m59s must be at least twice",
+		"HOLD_LIMIT_SECONDS=4":              "hold.probe_max_ms",
+		"MYSQL_LOCK_WAIT_TIMEOUT_SECONDS=5": "mysql.lock_wait_timeout_seconds",
+		"MYSQL_READ_TIMEOUT_SECONDS=20":     "mysql.read_timeout_seconds",
+		"MYSQL_IDLE_TIMEOUT_SECONDS=20":     "mysql.idle_timeout_seconds",
+		"GUARD_COMMITTERS=8":                "guard.committers",
 		"GUARD_WAITING=1023": "guard.waiting (PAYMENT_GUARD_WAITING): 1023 must be at least twice " +
 			"rocketmq.concurrency, 512",
 		"HOLD_PROBE_MIN_MS=5001":           "hold.probe_min_ms",
