@@ -1,7 +1,7 @@
 # "make" alone lists the targets.
 
 LINT_VERSION := 2.15.0
-LINT         := build/bin/golangci-lint
+LINT         := build/bin/golangci-lint-$(LINT_VERSION)
 LAB          := build/payment-lab
 PROGRAMS     := payment-consumer order-producer payment-lab
 # Integration tests wait for real servers, which take their time on a busy machine.
@@ -32,6 +32,7 @@ down: payment-lab ## end the servers that "make up" started
 build: $(PROGRAMS) ## build the three programs into build/
 
 $(PROGRAMS):
+	@command -v go >/dev/null || { echo 'Go is missing: get 1.26 or newer from https://go.dev/dl' >&2; exit 1; }
 	@go build -o build/$@ ./cmd/$@
 
 test: build ## every test on real servers, with the race detector
@@ -63,6 +64,7 @@ exhibits: build ## three wrong orders of writes, and how they fail
 lint: $(LINT) ## go vet and golangci-lint
 	go vet ./...
 	$(LINT) run ./...
+	cd tools/composecheck && $(CURDIR)/$(LINT) run --config $(CURDIR)/.golangci.yml ./...
 
 # One that is installed is used if it is the same version; to build it takes minutes.
 $(LINT):
@@ -70,7 +72,8 @@ $(LINT):
 	@if golangci-lint version 2>/dev/null | grep -q 'version v*$(LINT_VERSION) '; \
 	then ln -sf "$$(command -v golangci-lint)" $@; \
 	else GOBIN=$(CURDIR)/$(@D) go install \
-	    github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(LINT_VERSION); fi
+	    github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(LINT_VERSION) && \
+	    mv $(@D)/golangci-lint $@; fi
 
 fmt: ## format the Go files
 	gofmt -w $$(git ls-files --cached --others --exclude-standard '*.go')

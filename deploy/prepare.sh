@@ -29,6 +29,7 @@ give() {
 
 # put FILE USER TEXT
 put() {
+	rm -f "$1.next" # of a run that was cut short: it is another user's by now
 	printf '%s\n' "$3" >"$1.next"
 	chmod 0400 "$1.next"
 	chown "$2" "$1.next"

@@ -108,7 +108,7 @@ func (a *app) results(cmd *cobra.Command, f resultFlags, format string) (err err
 	}
 	end, err := newBacklog(ctx, cfg, f.group)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s (is the broker running?)", oneLine(err))
 	}
 	if !f.follow && end.empty() {
 		_, _ = fmt.Fprintf(a.Stderr, "order-producer: group %s has read all results\n", f.group)
@@ -148,7 +148,7 @@ func (a *app) read(
 		return err
 	}
 	if f.follow {
-		<-ctx.Done()
+		<-ctx.Done() // this is how to end it
 		return nil
 	}
 	if err := end.wait(ctx, f.patience); err != nil {

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
 	"example.com/payment/internal/cli"
 	"example.com/payment/internal/config"
+	"example.com/payment/internal/idem"
 	"example.com/payment/internal/mysql"
 	"example.com/payment/internal/ops"
 )
@@ -43,10 +47,34 @@ them all, payment-consumer config print shows what is in force and where it come
 	run := &cobra.Command{
 		Use: "run", Short: "consume (the default)", Args: cli.NoArguments, RunE: a.run,
 	}
-	root.AddCommand(run, a.migrateCommand(), a.accountsCommand(), a.auditCommand(),
-		a.whyCommand(), a.quarantineCommand(), a.epochCommand(), a.healthyCommand(),
-		a.configCommand())
+	for _, cmd := range []*cobra.Command{
+		a.migrateCommand(), a.accountsCommand(), a.auditCommand(), a.whyCommand(),
+		a.quarantineCommand(), a.epochCommand(),
+	} {
+		asksDatabase(cmd)
+		root.AddCommand(cmd)
+	}
+	root.AddCommand(run, a.healthyCommand(), a.configCommand())
 	return root
+}
+
+// databaseHint is what to do about a database that cannot be reached.
+const databaseHint = "is the database running, and is PAYMENT_MYSQL_ADDRESS right?"
+
+// asksDatabase makes a command, and those below it, say what to do when the database does not
+// answer.
+func asksDatabase(cmd *cobra.Command) {
+	for _, child := range cmd.Commands() {
+		asksDatabase(child)
+	}
+	run := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		err := run(cmd, args)
+		if errors.Is(err, idem.ErrUnavailable) && !errors.Is(err, mysql.ErrRefused) {
+			err = fmt.Errorf("%w (%s)", err, databaseHint)
+		}
+		return err
+	}
 }
 
 // load reads the settings that a command needs.

@@ -75,12 +75,17 @@ connects as migrate.user: the consumer itself cannot bring money into the ledger
 				return cli.Usage(err)
 			}
 			return a.asOwner(cmd, func(ctx context.Context, db *mysql.DB) error {
-				opened, err := db.OpenAccounts(ctx, ids, money)
-				if err == nil {
-					a.Printf("opened %d accounts with %s each; %d existed\n",
-						opened, money, int64(len(ids))-opened)
+				opened, other, err := db.OpenAccounts(ctx, ids, money)
+				if err != nil {
+					return err
 				}
-				return err
+				a.Printf("opened %d accounts with %s each; %d existed\n",
+					opened, money, int64(len(ids))-opened)
+				if len(other) > 0 {
+					return fmt.Errorf("%d accounts exist with another currency than %s, such as %s",
+						len(other), money.Currency, other[0])
+				}
+				return nil
 			})
 		},
 	}

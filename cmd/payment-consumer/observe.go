@@ -53,7 +53,7 @@ func (s *service) sent(messages int, took time.Duration, err error) {
 
 func (s *service) jumped(j rocketmq.Jump) {
 	s.metrics.Jumped(max(j.To-j.From, j.From-j.To))
-	s.log.Error("messages were deleted before they were consumed; see the runbook",
+	s.log.Error("messages were deleted before they were consumed; see docs/runbooks.md",
 		zap.String("topic", j.Topic), zap.String("broker", j.Broker), zap.Int("queue", j.Queue),
 		zap.Int64("from", j.From), zap.Int64("to", j.To))
 }

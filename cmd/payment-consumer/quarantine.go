@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"text/tabwriter"
 	"time"
@@ -73,14 +74,14 @@ func (s *selection) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&s.kind, "kind", "", "only `KIND`: conflict, rejected or undecided")
 	cmd.Flags().StringVar(&s.reason, "reason", "", "only this `REASON`, as list prints it")
 	cmd.Flags().StringVar(&s.serial, "serial", "", "only this `SERIAL` number")
-	cmd.Flags().IntVar(&s.limit, "limit", 100, "at most `N` messages")
+	cmd.Flags().IntVar(&s.limit, "limit", s.limit, "at most `N` messages; 0 for all")
 	cmd.Flags().Int64Var(&s.after, "after", 0, "only IDs above `ID`, to page on")
 }
 
 func (s *selection) filter() (mysql.Filter, error) {
 	f := mysql.Filter{
 		State: mysql.State(s.state), Kind: payment.Kind(s.kind), Reason: s.reason,
-		Serial: s.serial, After: s.after, Limit: s.limit,
+		Serial: s.serial, After: s.after,
 	}
 	switch f.Kind {
 	case "", payment.KindConflict, payment.KindRejected, payment.KindUndecided:
@@ -94,8 +95,8 @@ func (s *selection) filter() (mysql.Filter, error) {
 		return f, cli.Usagef(
 			"--state %q: must be open, replayed or discarded", s.state)
 	}
-	if s.limit < 1 {
-		return f, cli.Usagef("--limit %d: must be at least 1", s.limit)
+	if s.limit < 0 {
+		return f, cli.Usagef("--limit %d: must not be negative", s.limit)
 	}
 	return f, nil
 }
@@ -116,8 +117,39 @@ func (a *app) withQuarantine(
 	return fn(cmd.Context(), cfg, mysql.NewQuarantine(db))
 }
 
+// pageSize is how many messages are read at once: each comes with its body.
+const pageSize = 100
+
+// eachItem calls fn for the messages that a filter selects, page by page, and for at most limit of
+// them unless that is 0. It reports whether there are more.
+func eachItem(
+	ctx context.Context, q *mysql.Quarantine, f mysql.Filter, limit int,
+	fn func(mysql.Item) error,
+) (more bool, err error) {
+	f.Limit = pageSize
+	for n := 0; ; {
+		page, err := q.List(ctx, f)
+		if err != nil {
+			return false, err
+		}
+		for _, item := range page {
+			if limit > 0 && n == limit {
+				return true, nil
+			}
+			if err := fn(item); err != nil {
+				return false, err
+			}
+			f.After = item.ID
+			n++
+		}
+		if len(page) < pageSize {
+			return false, nil
+		}
+	}
+}
+
 func (a *app) listCommand() *cobra.Command {
-	var s selection
+	s := selection{limit: pageSize}
 	var format string
 	var groups bool
 	cmd := &cobra.Command{
@@ -136,9 +168,17 @@ func (a *app) listCommand() *cobra.Command {
 					if groups {
 						return a.printGroups(ctx, q, format)
 					}
-					items, err := q.List(ctx, filter)
+					var items []quarantine
+					more, err := eachItem(ctx, q, filter, s.limit, func(i mysql.Item) error {
+						items = append(items, summarize(i)) // without its body
+						return nil
+					})
 					if err != nil {
 						return err
+					}
+					if more {
+						defer a.Warnf("there are more: list on with --after %d, or all with --limit 0\n",
+							items[len(items)-1].ID)
 					}
 					return a.printItems(items, format)
 				})
@@ -167,11 +207,7 @@ func (a *app) printGroups(ctx context.Context, q *mysql.Quarantine, format strin
 	return table.Flush()
 }
 
-func (a *app) printItems(items []mysql.Item, format string) error {
-	list := make([]quarantine, len(items))
-	for i, item := range items {
-		list[i] = summarize(item)
-	}
+func (a *app) printItems(list []quarantine, format string) error {
 	if format != "text" {
 		return cli.PrintRecords(a.Streams, list, format)
 	}
@@ -243,5 +279,6 @@ func parseIDs(args []string) ([]int64, error) {
 		}
 		ids[i] = id
 	}
-	return ids, nil
+	slices.Sort(ids)
+	return slices.Compact(ids), nil // named twice, a message would be sent twice
 }

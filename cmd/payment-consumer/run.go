@@ -133,8 +133,7 @@ func waitForDatabase(
 			return err
 		}
 		if attempt >= cfg.RocketMQ.StartAttempts {
-			return fmt.Errorf("gave up after %d attempts: %w (is the database running, and is "+
-				"PAYMENT_MYSQL_ADDRESS right?)", attempt, err)
+			return fmt.Errorf("gave up after %d attempts: %w (%s)", attempt, err, databaseHint)
 		}
 		log.Warn("database is not there yet", zap.Int("attempt", attempt), zap.Error(err))
 		if !backoff.Wait(ctx, attempt) {

@@ -3,13 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"runtime/debug"
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
 	"go.uber.org/zap"
 
 	"example.com/payment/internal/cli"
@@ -42,7 +39,7 @@ type service struct {
 func newService(
 	cfg config.Consumer, db *mysql.DB, metrics *ops.Metrics, log *zap.Logger,
 ) (*service, error) {
-	s := &service{instance: instanceName(), log: log, metrics: metrics, db: db}
+	s := &service{instance: rocketmq.UniqueInstance(), log: log, metrics: metrics, db: db}
 	var err error
 	if s.cache, err = openCache(cfg, db, s.cacheHooks(), log); err != nil {
 		return nil, err
@@ -180,7 +177,7 @@ func (s *service) watch(on readiness) (stop func()) {
 		case !s.orders.Started() || !s.deadLetters.Started():
 			return errors.New("not consuming")
 		case s.orders.Jumped() || s.deadLetters.Jumped():
-			return errors.New("the broker deleted messages that were not consumed; see the runbook")
+			return errors.New("the broker deleted messages that were not consumed; see docs/runbooks.md")
 		}
 		return nil
 	})
@@ -201,16 +198,6 @@ func (s *service) hold(cfg config.Consumer, name string) *idem.Hold {
 			s.log.Info("back; messages go on", zap.String("dependency", name))
 		},
 	})
-}
-
-// instanceName is unique in the world: in a container every process is number 1, and two
-// consumers of one name would share their queues.
-func instanceName() string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
-	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), uuid.NewString()[:8])
 }
 
 func producerConfig(cfg config.Consumer, instance string) rocketmq.ProducerConfig {

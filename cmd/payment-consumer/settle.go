@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -49,7 +50,7 @@ message was not replayed.`,
 					return nil, nil, err
 				}
 				rocketmq.QuietClientLogs(log)
-				producer, err := rocketmq.NewProducer(producerConfig(cfg, instanceName()), log)
+				producer, err := rocketmq.NewProducer(producerConfig(cfg, rocketmq.UniqueInstance()), log)
 				if err != nil {
 					return nil, nil, err
 				}
@@ -103,8 +104,9 @@ func replay(producer *rocketmq.Producer, q *mysql.Quarantine, tag string) step {
 		}
 		err = q.Resolve(ctx, item, mysql.StateReplayed)
 		if errors.Is(err, mysql.ErrNotOpen) {
-			// Sent, and back before it could be marked: it is open, which is the truth.
-			return "sent as " + receipt.MessageID + ", and it came back", nil
+			// It has come back before it could be marked, and is open, which is the truth; or somebody
+			// else was faster, and it was sent twice, which pays once.
+			return "sent as " + receipt.MessageID + ", and changed meanwhile: see list", nil
 		}
 		return "sent as " + receipt.MessageID, err
 	}
@@ -134,80 +136,85 @@ func (a *app) settle(
 	}
 	return a.withQuarantine(cmd,
 		func(ctx context.Context, cfg config.Consumer, q *mysql.Quarantine) (err error) {
-			items, failed, err := a.collect(ctx, q, ids, filter)
-			if err != nil {
-				return err
-			}
+			run := settling{app: a, pace: rate.NewLimiter(rate.Limit(s.rate), 1), done: "settled"}
 			if s.dryRun {
-				return a.rehearse(items, failed)
+				run.pace, run.done = rate.NewLimiter(rate.Inf, 0), "would be settled"
+				run.do = func(_ context.Context, i mysql.Item) (string, error) {
+					return fmt.Sprintf("would be settled (%s, %s)", i.Kind, i.Reason), nil
+				}
+			} else {
+				var closing func() error
+				if run.do, closing, err = open(cfg, q); err != nil {
+					return err
+				}
+				defer func() { err = errors.Join(err, closing()) }()
 			}
-			do, closing, err := open(cfg, q)
-			if err != nil {
+			if selected {
+				if _, err := eachItem(ctx, q, filter, s.limit, func(i mysql.Item) error {
+					return run.one(ctx, i)
+				}); err != nil {
+					return err
+				}
+			} else if err := run.named(ctx, q, ids); err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, closing()) }()
-			return a.perform(ctx, items, failed, rate.NewLimiter(rate.Limit(s.rate), 1), do)
+			return run.summary()
 		})
 }
 
-// collect reads the messages that were asked for; one that is not there counts as failed.
-func (a *app) collect(
-	ctx context.Context, q *mysql.Quarantine, ids []int64, filter mysql.Filter,
-) (items []mysql.Item, failed int, err error) {
-	if len(ids) == 0 {
-		items, err = q.List(ctx, filter)
-		return items, 0, err
-	}
+// settling is one run of replay or discard, message by message: they come with their bodies, and
+// there may be many.
+type settling struct {
+	app             *app
+	pace            *rate.Limiter
+	do              step
+	done            string
+	settled, failed int
+}
+
+// named settles the messages with these IDs; one that is not there counts as failed.
+func (s *settling) named(ctx context.Context, q *mysql.Quarantine, ids []int64) error {
 	for _, id := range ids {
 		item, err := q.Get(ctx, id)
 		switch {
 		case errors.Is(err, mysql.ErrNotOpen):
-			a.Printf("%d: not in quarantine\n", id)
-			failed++
+			s.fail(id, "not in quarantine")
 		case err != nil:
-			return nil, 0, err
+			return err
 		case item.State != mysql.StateOpen:
-			a.Printf("%d: is %s already\n", id, item.State)
-			failed++
+			s.fail(id, "is "+string(item.State)+" already")
 		default:
-			items = append(items, item)
+			if err := s.one(ctx, item); err != nil {
+				return err
+			}
 		}
 	}
-	return items, failed, nil
+	return nil
 }
 
-func (a *app) rehearse(items []mysql.Item, failed int) error {
-	for _, item := range items {
-		a.Printf("%d: would be settled (%s, %s)\n", item.ID, item.Kind, item.Reason)
+func (s *settling) fail(id int64, why string) {
+	s.failed++
+	s.app.Printf("%d: %s\n", id, why)
+}
+
+// one settles one message and prints what became of it. The error is that of an interrupt.
+func (s *settling) one(ctx context.Context, item mysql.Item) error {
+	if err := s.pace.Wait(ctx); err != nil {
+		return fmt.Errorf("interrupted after %d messages", s.settled+s.failed)
 	}
-	return a.summary(len(items), failed, "would be settled")
-}
-
-// perform settles one message after the other and prints what became of each.
-func (a *app) perform(
-	ctx context.Context, items []mysql.Item, failed int, pace *rate.Limiter, do step,
-) error {
-	settled := 0
-	for n, item := range items {
-		if err := pace.Wait(ctx); err != nil {
-			failed += len(items) - n
-			break
-		}
-		word, err := do(ctx, item)
-		if err != nil {
-			failed++
-			a.Printf("%d: FAILED: %s\n", item.ID, strings.ReplaceAll(err.Error(), "\n", "; "))
-			continue
-		}
-		settled++
-		a.Printf("%d: %s\n", item.ID, word)
+	word, err := s.do(ctx, item)
+	if err != nil {
+		s.fail(item.ID, "FAILED: "+strings.ReplaceAll(err.Error(), "\n", "; "))
+		return nil
 	}
-	return a.summary(settled, failed, "settled")
+	s.settled++
+	s.app.Printf("%d: %s\n", item.ID, word)
+	return nil
 }
 
-func (a *app) summary(settled, failed int, word string) error {
-	a.Printf("%d %s, %d failed\n", settled, word, failed)
-	if failed > 0 {
+func (s *settling) summary() error {
+	s.app.Printf("%d %s, %d failed\n", s.settled, s.done, s.failed)
+	if s.failed > 0 {
 		return cli.Exit(cli.ExitFailed)
 	}
 	return nil

@@ -44,11 +44,7 @@ addresses in its environment, ends everything, and exits with the program's stat
 			if err != nil {
 				return err
 			}
-			defer func() {
-				ctx, cancel := l.closing()
-				defer cancel()
-				err = errors.Join(err, stack.Close(ctx))
-			}()
+			defer func() { err = errors.Join(err, l.close(stack)) }()
 			fmt.Fprintf(l.out, "  %-12s ready after %4.1f s  %s\n", "stack",
 				time.Since(begin).Seconds(), stack.Data())
 			return runWith(cmd.Context(), l.hard, args, stack.Environ("PAYMENT_TEST_REQUIRE=1"))

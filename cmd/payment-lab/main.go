@@ -39,9 +39,13 @@ const statusInterrupted = 130
 // status shows the error, and passes the status of a program that exec ran through unchanged.
 func status(err error, interrupted bool) int {
 	var ended statusError
+	var left *notEndedError
 	switch {
 	case errors.As(err, &ended):
 		return int(ended)
+	case interrupted && errors.As(err, &left):
+		fmt.Fprintln(os.Stderr, "payment-lab: interrupted, and not everything has ended:", left)
+		return 1
 	case interrupted:
 		fmt.Fprintln(os.Stderr, "payment-lab: interrupted; everything that was started has ended")
 		return statusInterrupted

@@ -36,10 +36,10 @@ func prepare(ctx context.Context, stack *devstack.Stack) error {
 func openAccounts(ctx context.Context, db *mysql.DB) error {
 	payers := append(names("user-", 100), "slow-1")
 	rich := order.Money{Minor: 100_000, Currency: "CNY"}
-	if _, err := db.OpenAccounts(ctx, payers, rich); err != nil {
+	if _, _, err := db.OpenAccounts(ctx, payers, rich); err != nil {
 		return err
 	}
-	_, err := db.OpenAccounts(ctx, names("shop-", 10), order.Money{Currency: "CNY"})
+	_, _, err := db.OpenAccounts(ctx, names("shop-", 10), order.Money{Currency: "CNY"})
 	return err
 }
 

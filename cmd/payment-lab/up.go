@@ -68,17 +68,26 @@ func (l *lab) runUp(ctx context.Context, fresh bool) error {
 	if err != nil {
 		return err
 	}
-	if err := writeSecret(l.envFile(), stack.ShellEnv()); err != nil {
+	if err := stack.WriteEnv(l.envFile()); err != nil {
 		return errors.Join(err, closeAtOnce(stack))
 	}
 	return l.banner(stack)
 }
 
+// notEndedError says what of a stack may still run.
+type notEndedError struct{ err error }
+
+func (e *notEndedError) Error() string { return e.err.Error() }
+func (e *notEndedError) Unwrap() error { return e.err }
+
 // close ends a stack in order.
 func (l *lab) close(stack *devstack.Stack) error {
 	ctx, cancel := l.closing()
 	defer cancel()
-	return stack.Close(ctx)
+	if err := stack.Close(ctx); err != nil {
+		return &notEndedError{err}
+	}
+	return nil
 }
 
 // closeAtOnce is close for a stack whose data is not needed any more.
@@ -135,15 +144,6 @@ func (l *lab) runDown() error {
 		return err
 	}
 	return nil
-}
-
-// writeSecret replaces a file that only its owner may read.
-func writeSecret(path, content string) error {
-	next := path + ".next"
-	if err := os.WriteFile(next, []byte(content), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(next, path)
 }
 
 // banner says how to reach the servers, where their data is, and what to do next.

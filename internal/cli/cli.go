@@ -70,6 +70,11 @@ func (s Streams) Printf(format string, args ...any) {
 	_, _ = fmt.Fprintf(s.Stdout, format, args...)
 }
 
+// Warnf prints beside what standard output is for, which a program may be reading.
+func (s Streams) Warnf(format string, args ...any) {
+	_, _ = fmt.Fprintf(s.Stderr, format, args...)
+}
+
 // PrintJSON prints one value for machines that people look at too.
 func (s Streams) PrintJSON(v any) error {
 	encoder := json.NewEncoder(s.Stdout)

@@ -131,6 +131,9 @@ func tree(s Streams) *cobra.Command {
 	list := &cobra.Command{Use: "list", Args: Arguments(0, 1, "at most one name"),
 		RunE: func(*cobra.Command, []string) error { s.Printf("%s", format); return nil }}
 	OutputFlag(list, &format, "text", "json")
+	list.Flags().Int("count", 0, "")
+	list.Flags().Uint64("seed", 0, "")
+	list.Flags().Float64("rate", 0, "")
 	root.AddCommand(list, s.ConfigCommand(Settings{
 		Help: config.WriteProducerHelp, Example: config.WriteProducerExample,
 		Load: func(*cobra.Command) (config.Settings, error) {
@@ -154,6 +157,10 @@ func TestCommands(t *testing.T) {
 		{"lits", ExitUsage, `unknown command "lits"; did you mean "list"?`},
 		{"nothing", ExitUsage, `unknown command "nothing"; see prog --help`},
 		{"list --nope", ExitUsage, "unknown flag: --nope"},
+		{"list --count 1e3", ExitUsage, `invalid argument "1e3" for "--count" flag: want a whole number`},
+		{"list --count 99999999999999999999", ExitUsage, "the number is too large"},
+		{"list --seed -1", ExitUsage, "want a whole number, 0 or more"},
+		{"list --rate x", ExitUsage, "want a number"},
 		{"config", 0, "rocketmq.topic"},
 		{"config example", 0, "result_topic:"},
 		{"config print -o json", 0, `"a.b"`},

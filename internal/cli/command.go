@@ -2,6 +2,7 @@ package cli
 
 import (
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -15,7 +16,28 @@ func (s Streams) Prepare(root *cobra.Command) {
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetOut(s.Stdout)
 	root.SetErr(s.Stderr)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return Usage(err) })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
+}
+
+// numberSyntax is how the flags' library says that a number is none.
+var numberSyntax = regexp.MustCompile(`strconv\.Parse(Uint|Int|Float): parsing ".*": (.*)$`)
+
+// flagError says of a number what is wanted, in place of which function has failed.
+func flagError(err error) error {
+	text := numberSyntax.ReplaceAllStringFunc(err.Error(), func(found string) string {
+		parts := numberSyntax.FindStringSubmatch(found)
+		switch {
+		case strings.Contains(parts[2], "range"):
+			return "the number is too large"
+		case parts[1] == "Float":
+			return "want a number"
+		case parts[1] == "Uint":
+			return "want a whole number, 0 or more"
+		default:
+			return "want a whole number"
+		}
+	})
+	return Usagef("%s", text)
 }
 
 // NoArguments refuses stray words, most of which are mistyped commands.

@@ -130,6 +130,11 @@ func (l *loader) pairs(mapping *yaml.Node, under string, each func(key, value *y
 }
 
 func (l *loader) readSections(root *yaml.Node) {
+	if foreign := l.foreignSections(root); len(foreign) > 1 {
+		l.problem("%s is a file of %s, not of %s: it has the sections %s", l.in.Path, l.other,
+			l.program, strings.Join(foreign, ", "))
+		return
+	}
 	l.pairs(root, "", func(key, value *yaml.Node) {
 		section := key.Value
 		switch {
@@ -145,6 +150,18 @@ func (l *loader) readSections(root *yaml.Node) {
 			})
 		}
 	})
+}
+
+// foreignSections are those that only the other program has. Somebody who gives its file to this
+// one need not be told of each setting in it.
+func (l *loader) foreignSections(root *yaml.Node) (names []string) {
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		name := root.Content[i].Value
+		if !hasSection(l.table, name) && hasSection(l.otherTable, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func (l *loader) readSetting(path string, key, value *yaml.Node) {

@@ -117,6 +117,16 @@ func TestFile_Refused(t *testing.T) {
 	}
 }
 
+// TestFile_OtherProgram: the whole file of the other program is one mistake, not fifteen.
+func TestFile_OtherProgram(t *testing.T) {
+	t.Parallel()
+	_, err := LoadProducer(Input{Path: consumerFile})
+	if err == nil || strings.Contains(err.Error(), "\n") ||
+		!strings.Contains(err.Error(), "is a file of payment-consumer, not of order-producer") {
+		t.Errorf("the consumer's file for the producer: %v", err)
+	}
+}
+
 func TestFile_Accepted(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{

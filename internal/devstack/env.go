@@ -70,14 +70,14 @@ func (s *Stack) redisPassword() string {
 	return s.secrets.redis
 }
 
-// ShellEnv returns Env as lines that a shell can source.
-func (s *Stack) ShellEnv() string {
+// WriteEnv writes Env as lines that a shell can source, into a file that only its owner may read.
+func (s *Stack) WriteEnv(path string) error {
 	var b strings.Builder
 	for _, variable := range s.Env() {
 		name, value, _ := strings.Cut(variable, "=")
 		b.WriteString("export " + name + "='" + strings.ReplaceAll(value, "'", `'\''`) + "'\n")
 	}
-	return b.String()
+	return writeFile(path, b.String())
 }
 
 // MySQLCommand is a command to paste that opens the database as its administrator.

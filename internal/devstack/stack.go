@@ -18,7 +18,8 @@ import (
 // startAttempts bounds how often a start is repeated because somebody took a port first.
 const startAttempts = 3
 
-// Stack is a set of servers that belong together. Its methods are safe for concurrent use.
+// Stack is a set of servers that belong together. Different servers may be acted upon at the same
+// time, one server by one caller; Close comes after all else.
 type Stack struct {
 	opts    Options
 	data    string

@@ -293,8 +293,8 @@ func TestStart_CalledOff(t *testing.T) {
 		stack, err := devstack.Start(ctx, devstack.Options{Home: home})
 		cancel()
 		if err == nil {
-			_ = stack.Close(context.Background())
-			t.Skipf("this machine starts a stack in %v ms", after)
+			_ = stack.Close(context.Background()) // a fast machine: the earlier moments have to do
+			break
 		}
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("called off after %d ms: %v", after, err)

@@ -24,6 +24,8 @@ type Finding struct {
 	Checked    int64    `json:"checked"` // rows, accounts or keys that were looked at
 	Violations int64    `json:"violations"`
 	Examples   []string `json:"examples,omitempty"`
+	// Incomplete says that not all could be looked at: without a violation, nothing is known.
+	Incomplete bool `json:"incomplete,omitempty"`
 }
 
 // auditQuery selects what violates a rule, one line of text per violation.

@@ -31,7 +31,7 @@ func (db *DB) Check(ctx context.Context, allowUnsafe bool) error {
 	}
 	var problems []string
 	checks := []func(context.Context) ([]string, error){
-		db.checkColumns, db.checkKeys, db.checkStrictMode, db.checkPacket,
+		db.checkTables, db.checkColumns, db.checkKeys, db.checkStrictMode, db.checkPacket,
 		db.checkNegativeBalance, db.checkRepeat,
 	}
 	if !allowUnsafe {
@@ -76,6 +76,25 @@ func (db *DB) checkSchemaVersion(ctx context.Context) error {
 			"run payment-consumer migrate", db.cfg.Database, found[0].Version, SchemaVersion)
 	}
 	return nil
+}
+
+// checkTables reads from every table that the program needs: one that is missing, or that it may
+// not read, would be noticed by the first message that needs it.
+func (db *DB) checkTables(ctx context.Context) (problems []string, err error) {
+	for _, table := range []string{
+		"payments", "ledger_entries", "accounts", "quarantine", "ledger_epoch",
+	} {
+		var rows []int
+		err := db.gorm.WithContext(ctx).Raw("SELECT 1 FROM " + table + " LIMIT 1").Scan(&rows).Error
+		switch {
+		case refused(err):
+			problems = append(problems, fmt.Sprintf("table %s cannot be read: %v", table,
+				bare(err, remedyOfUser)))
+		case err != nil:
+			return nil, err
+		}
+	}
+	return problems, nil
 }
 
 // checkColumns looks for keys that would take PAY_1 for pay_1.

@@ -42,10 +42,11 @@ func TestCheck_Refuses(t *testing.T) {
 			"CHARACTER SET ascii COLLATE ascii_general_ci NOT NULL", "accounts.account_id"},
 		"Overdraft": {"ALTER TABLE accounts DROP CONSTRAINT ck_accounts_balance",
 			"negative balance"},
-		"NotMigrated": {"DROP TABLE schema_migrations", "run payment-consumer migrate"},
-		"Emptied":     {"DELETE FROM schema_migrations", "run payment-consumer migrate"},
-		"Older":       {"UPDATE schema_migrations SET version = 1", "schema version 1"},
-		"Dirty":       {"UPDATE schema_migrations SET dirty = 1", "half applied"},
+		"NoQuarantine": {"DROP TABLE quarantine", "table quarantine cannot be read"},
+		"NotMigrated":  {"DROP TABLE schema_migrations", "run payment-consumer migrate"},
+		"Emptied":      {"DELETE FROM schema_migrations", "run payment-consumer migrate"},
+		"Older":        {"UPDATE schema_migrations SET version = 1", "schema version 1"},
+		"Dirty":        {"UPDATE schema_migrations SET dirty = 1", "half applied"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

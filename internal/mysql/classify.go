@@ -93,22 +93,31 @@ func classifyCode(code uint16) class {
 }
 
 // explain adds what was attempted to an error, and tells the guard what to do about it.
-func explain(what string, err error) error {
+func explain(what string, err error) error { return explainTo(remedyOfUser, what, err) }
+
+// explainToOwner is explain for whoever brings the schema and the rights: there is nobody else
+// to ask for them.
+func explainToOwner(what string, err error) error { return explainTo(remedyOfOwner, what, err) }
+
+// remedies says what somebody can do about an error, if there is something.
+type remedies func(code uint16) string
+
+func explainTo(remedy remedies, what string, err error) error {
+	plain := bare(err, remedy)
 	switch classify(err) {
 	case classDuplicate:
 		return fmt.Errorf("mysql: %s: %w", what, idem.ErrRaced)
 	case classContent:
-		return fmt.Errorf("mysql: %s: %w: %w", what, idem.ErrContent, bare(err))
+		return fmt.Errorf("mysql: %s: %w: %w", what, idem.ErrContent, plain)
 	case classUnavailable:
 		if refused(err) {
-			return fmt.Errorf("mysql: %s: %w: %w: %w",
-				what, idem.ErrUnavailable, ErrRefused, bare(err))
+			return fmt.Errorf("mysql: %s: %w: %w: %w", what, idem.ErrUnavailable, ErrRefused, plain)
 		}
-		return fmt.Errorf("mysql: %s: %w: %w", what, idem.ErrUnavailable, bare(err))
+		return fmt.Errorf("mysql: %s: %w: %w", what, idem.ErrUnavailable, plain)
 	case classContention, classUnknown:
-		return fmt.Errorf("mysql: %s: %w", what, bare(err))
+		return fmt.Errorf("mysql: %s: %w", what, plain)
 	default:
-		return fmt.Errorf("mysql: %s: %w", what, bare(err))
+		return fmt.Errorf("mysql: %s: %w", what, plain)
 	}
 }
 
@@ -125,37 +134,42 @@ func refused(err error) bool {
 	}
 }
 
-// bare reduces an error of the server to its number and meaning: its text quotes values.
-func bare(err error) error {
+// bare reduces an error of the server to its number, its meaning and what to do about it: its
+// text quotes values.
+func bare(err error, remedy remedies) error {
 	var reply *mysql.MySQLError
 	if !errors.As(err, &reply) {
 		return err
 	}
-	if meaning := meaningOf(reply.Number); meaning != "" {
-		return fmt.Errorf("%s (server error %d)", meaning, reply.Number)
+	meaning := meaningOf(reply.Number)
+	if meaning == "" {
+		// An error before the login has no SQLSTATE.
+		return fmt.Errorf("server error %d (SQLSTATE %s)", reply.Number,
+			strings.Trim(string(reply.SQLState[:]), "\x00"))
 	}
-	// An error before the login has no SQLSTATE.
-	return fmt.Errorf("server error %d (SQLSTATE %s)", reply.Number,
-		strings.Trim(string(reply.SQLState[:]), "\x00"))
+	if what := remedy(reply.Number); what != "" {
+		meaning += ": " + what
+	}
+	return fmt.Errorf("%s (server error %d)", meaning, reply.Number)
 }
 
-// meaningOf says in words what an operator meets, and what to do about it.
+// meaningOf says in words what an operator meets.
 func meaningOf(code uint16) string {
 	switch code {
 	case 1045, 1698:
-		return "access denied: check the user and the password"
+		return "access denied"
 	case 1044:
-		return "the user may not use this database: check its name, or run payment-consumer migrate"
+		return "the user may not use this database"
 	case 1142, 1143:
-		return "the user lacks a right: run payment-consumer migrate to grant it"
+		return "the user lacks a right"
 	case 1133, 1410:
-		return "no such user: create the database user first"
+		return "no such user"
 	case 1130:
 		return "the server accepts no connections from this host"
 	case 1049:
-		return "no such database: check the database's name"
+		return "no such database"
 	case 1054, 1146:
-		return "a table or a column is missing: run payment-consumer migrate"
+		return "a table or a column is missing"
 	case 1040, 1203, 1226:
 		return "too many connections"
 	case 1021, 1114:
@@ -166,6 +180,38 @@ func meaningOf(code uint16) string {
 		return "a row or a table stayed locked by another session"
 	case 1213:
 		return "deadlock"
+	default:
+		return ""
+	}
+}
+
+// remedyOfUser is for the consumer's own user, whose rights the migration grants.
+func remedyOfUser(code uint16) string {
+	switch code {
+	case 1044:
+		return "check its name, or run payment-consumer migrate"
+	case 1142, 1143:
+		return "run payment-consumer migrate to grant it"
+	case 1054, 1146:
+		return "run payment-consumer migrate"
+	default:
+		return remedyOfOwner(code)
+	}
+}
+
+// remedyOfOwner is for the user that owns the schema, and for what concerns every user.
+func remedyOfOwner(code uint16) string {
+	switch code {
+	case 1045, 1698:
+		return "check the user and the password"
+	case 1044, 1142, 1143:
+		return "check the database's name, and that migrate.user has all rights on it"
+	case 1133, 1410:
+		return "create the database user first"
+	case 1049:
+		return "check the database's name"
+	case 1054, 1146:
+		return "somebody has changed the schema by hand: bring back what is missing"
 	default:
 		return ""
 	}

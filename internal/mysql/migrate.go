@@ -38,7 +38,7 @@ func Migrate(
 	}
 	defer func() { err = errors.Join(err, pool.Close()) }()
 	if err := ping(ctx, pool, cfg.withDefaults()); err != nil {
-		return 0, 0, explain("connect to "+cfg.Address+" as "+cfg.User, err)
+		return 0, 0, explainToOwner("connect to "+cfg.Address+" as "+cfg.User, err)
 	}
 	from, to, err = applyMigrations(ctx, pool, files)
 	if err != nil || appUser == "" {
@@ -76,15 +76,15 @@ func applyMigrations(ctx context.Context, pool *sql.DB, files fs.FS) (from, to u
 	}
 	conn, err := pool.Conn(ctx)
 	if err != nil {
-		return 0, 0, explain("connect", err)
+		return 0, 0, explainToOwner("connect", err)
 	}
 	target, err := migratemysql.WithConnection(ctx, conn, &migratemysql.Config{})
 	if err != nil {
-		return 0, 0, explain("prepare migrations", errors.Join(reply(err), conn.Close()))
+		return 0, 0, explainToOwner("prepare migrations", errors.Join(reply(err), conn.Close()))
 	}
 	m, err := migrate.NewWithInstance("iofs", source, "mysql", target)
 	if err != nil {
-		return 0, 0, explain("prepare migrations", errors.Join(err, conn.Close()))
+		return 0, 0, explainToOwner("prepare migrations", errors.Join(err, conn.Close()))
 	}
 	defer func() {
 		sourceErr, targetErr := m.Close()
@@ -92,16 +92,16 @@ func applyMigrations(ctx context.Context, pool *sql.DB, files fs.FS) (from, to u
 	}()
 	from, _, err = m.Version()
 	if err != nil && !errors.Is(err, migrate.ErrNilVersion) {
-		return 0, 0, explain("read schema version", reply(err))
+		return 0, 0, explainToOwner("read schema version", reply(err))
 	}
 	stop := context.AfterFunc(ctx, func() { m.GracefulStop <- true })
 	defer stop()
 	if err := m.Up(); err != nil && !errors.Is(err, migrate.ErrNoChange) {
-		return from, 0, explain(fmt.Sprintf("migrate from version %d", from), reply(err))
+		return from, 0, explainToOwner(fmt.Sprintf("migrate from version %d", from), reply(err))
 	}
 	to, _, err = m.Version()
 	if err != nil {
-		return from, 0, explain("read schema version", reply(err))
+		return from, 0, explainToOwner("read schema version", reply(err))
 	}
 	return from, to, nil
 }
@@ -143,7 +143,7 @@ func grant(ctx context.Context, pool *sql.DB, files fs.FS, appUser string) error
 	user := "'" + name + "'@'" + host + "'"
 	statements := strings.ReplaceAll(string(text), "{{user}}", user)
 	if _, err := pool.ExecContext(ctx, statements); err != nil {
-		return explain("grant rights to "+appUser, err)
+		return explainToOwner("grant rights to "+appUser, err)
 	}
 	return nil
 }

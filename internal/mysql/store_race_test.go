@@ -154,9 +154,15 @@ func TestStore_LocksOnlyItsAccounts(t *testing.T) {
 	t.Cleanup(func() { _ = owner.Close() })
 	opening := order.Money{Minor: 100, Currency: cny}
 	for want := int64(5000); want >= 0; want -= 5000 { // again: they are there
-		if n, err := owner.OpenAccounts(t.Context(), ids, opening); err != nil || n != want {
-			t.Fatalf("OpenAccounts: %d, %v, want %d", n, err, want)
+		n, other, err := owner.OpenAccounts(t.Context(), ids, opening)
+		if err != nil || n != want || len(other) > 0 {
+			t.Fatalf("OpenAccounts: %d, %v, %v, want %d", n, other, err, want)
 		}
+	}
+	euros := order.Money{Minor: 100, Currency: "EUR"}
+	if n, other, err := owner.OpenAccounts(t.Context(), ids[:2], euros); err != nil || n != 0 ||
+		len(other) != 2 {
+		t.Errorf("the same accounts in another currency: %d opened, %v, %v", n, other, err)
 	}
 	foreign, err := f.root.BeginTx(t.Context(), nil) // a scan would have to wait for this account
 	if err != nil {

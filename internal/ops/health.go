@@ -35,9 +35,9 @@ type Dependency struct {
 	since time.Time
 }
 
-// NewHealth returns a Health without dependencies. If onChange is set, it is told of each dependency
-// that it is not seen yet, then the first state and each change, with what is the matter or nil;
-// it must not call the Health.
+// NewHealth returns a Health without dependencies. If onChange is set, it is told of each
+// dependency: that it is not seen yet, then the first state and each change, with what is the
+// matter or nil. It must not call the Health.
 func NewHealth(now func() time.Time, onChange func(dependency string, problem error)) *Health {
 	if onChange == nil {
 		onChange = func(string, error) {}

@@ -73,6 +73,21 @@ func Decode(key string, body []byte, l Limits) (Order, error) {
 	return o, nil
 }
 
+// SerialOf finds the serial number in a message that Decode refuses, for whoever looks for the
+// message afterwards; it says nothing about the message. A body that cannot be read has none.
+func SerialOf(body []byte, l Limits) (serial Serial, found bool) {
+	if checkBody(body, l) != nil {
+		return "", false
+	}
+	s := scanner{data: body}
+	m, err := s.message()
+	if err != nil || m.serial.kind != text {
+		return "", false
+	}
+	serial, err = ParseSerial(string(m.serial.bytes()))
+	return serial, err == nil
+}
+
 // Validate checks an order that was made in another way than by Decode: its IDs, its currency,
 // and its amount, which is at least one minor unit. The error is an *InvalidError.
 func (o Order) Validate(l Limits) error {

@@ -293,3 +293,29 @@ func drawOrder(t *rapid.T, label string) order.Order {
 		},
 	}
 }
+
+// TestSerialOf: a message that is refused for what it says still has its serial number; one that
+// cannot be read has none, and neither has one that is no serial number.
+func TestSerialOf(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]order.Serial{
+		golden:                             "PAY_100",
+		with(`1999`, `-5`):                 "PAY_100",
+		with(`"CNY"`, `"XXX"`):             "PAY_100",
+		with(`"PAY_100"`, `"P\u0041Y_1"`):  "PAY_1",
+		with(`"PAY_100"`, `"PAY 100"`):     "",
+		with(`"PAY_100"`, `7`):             "",
+		with(`"PAY_100"`, `null`):          "",
+		with(`"serial_no"`, `"Serial_No"`): "",
+		plus(`"serial_no":"PAY_2"`):        "",
+		golden[:60]:                        "",
+		golden + golden:                    "",
+		"":                                 "",
+		plus(`"x":"` + strings.Repeat("y", 1<<17) + `"`): "",
+	} {
+		got, found := order.SerialOf([]byte(body), order.DefaultLimits())
+		if got != want || found != (want != "") {
+			t.Errorf("SerialOf(%.90q) = %q, %t, want %q", body, got, found, want)
+		}
+	}
+}

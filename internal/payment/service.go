@@ -222,7 +222,8 @@ func (s *Service) reject(
 	ctx context.Context, m Message, reason, detail string, e *Event,
 ) error {
 	e.Outcome, e.Reason = order.Rejected, reason
-	return s.putAside(ctx, quarantined(m, KindRejected, reason, detail, "", s.opts.Now()))
+	serial, _ := order.SerialOf(m.Body, s.opts.Limits) // whoever asked will look for it
+	return s.putAside(ctx, quarantined(m, KindRejected, reason, detail, serial, s.opts.Now()))
 }
 
 // reasonOf says in a word why a message cannot be read.

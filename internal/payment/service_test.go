@@ -140,11 +140,12 @@ func TestService_HandleRejected(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*Message)
 		reason string
+		serial order.Serial // as far as it can be read
 	}{
-		"Empty":    {func(m *Message) { m.Body = nil }, "body_empty"},
-		"NotJSON":  {func(m *Message) { m.Body = []byte("{") }, "bad_json"},
-		"OtherKey": {func(m *Message) { m.Key = "O2" }, "key_mismatch"},
-		"TooLarge": {func(m *Message) { m.Body = make([]byte, 1<<20) }, "body_too_large"},
+		"Empty":    {func(m *Message) { m.Body = nil }, "body_empty", ""},
+		"NotJSON":  {func(m *Message) { m.Body = []byte("{") }, "bad_json", ""},
+		"OtherKey": {func(m *Message) { m.Key = "O2" }, "key_mismatch", "S"},
+		"TooLarge": {func(m *Message) { m.Body = make([]byte, 1<<20) }, "body_too_large", ""},
 	} {
 		w := &world{}
 		m := validMessage()
@@ -156,7 +157,7 @@ func TestService_HandleRejected(t *testing.T) {
 			t.Fatalf("%s: order of effects:\n%s", name, diff)
 		}
 		q := w.quarantine[0]
-		if q.Reason != c.reason || q.Serial != "" || q.Detail == "" || q.Message.ID != m.ID ||
+		if q.Reason != c.reason || q.Serial != c.serial || q.Detail == "" || q.Message.ID != m.ID ||
 			q.Message.Key != m.Key || !bytes.Equal(q.Message.Body, m.Body) {
 			t.Errorf("%s: in quarantine for %s: %s", name, q.Reason, q.Detail)
 		}

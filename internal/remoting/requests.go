@@ -25,15 +25,20 @@ func Properties(ctx context.Context, addr string, code int) (map[string]string, 
 	return properties, nil
 }
 
-// Create makes a topic on one broker with the given number of queues for reading and writing,
-// and does nothing when it is there already.
+// Create makes a topic on one broker with the given number of queues for reading and writing, or
+// brings one that is there to that number.
 func Create(ctx context.Context, broker, topic string, queues int) error {
+	_, err := Call(ctx, broker, CreateTopic, TopicFields(topic, queues), nil)
+	return err
+}
+
+// TopicFields are the fields of a CreateTopic request for a topic that can be read and written.
+func TopicFields(topic string, queues int) map[string]string {
 	n := strconv.Itoa(queues)
-	_, err := Call(ctx, broker, CreateTopic, map[string]string{
+	return map[string]string{
 		"topic": topic, "defaultTopic": "TBW102", "readQueueNums": n, "writeQueueNums": n,
 		"perm": "6", "topicFilterType": "SINGLE_TAG", "topicSysFlag": "0", "order": "false",
-	}, nil)
-	return err
+	}
 }
 
 // HasRoute reports whether a name server knows a topic.

@@ -100,7 +100,7 @@ func (a *Admin) Route(ctx context.Context, topic string) (Route, error) {
 	var failures []error
 	var missing error
 	for _, server := range a.nameServers {
-		body, err := a.ask(ctx, server, codeRoute, map[string]string{
+		body, err := a.ask(ctx, server, remoting.RouteOfTopic, map[string]string{
 			"topic": topic, "acceptStandardJsonOnly": "true",
 		})
 		switch {
@@ -132,16 +132,7 @@ func (a *Admin) Ping(ctx context.Context) error {
 // CreateTopic makes a topic with this many queues, readable and writable, on one broker, or
 // brings an existing one to that number, and waits until a name server hands it out.
 func (a *Admin) CreateTopic(ctx context.Context, brokerAddr, topic string, queues int) error {
-	_, err := a.ask(ctx, brokerAddr, codeCreateTopic, map[string]string{
-		"topic":           topic,
-		"defaultTopic":    "TBW102",
-		"readQueueNums":   strconv.Itoa(queues),
-		"writeQueueNums":  strconv.Itoa(queues),
-		"perm":            strconv.Itoa(permRead | permWrite),
-		"topicFilterType": "SINGLE_TAG",
-		"topicSysFlag":    "0",
-		"order":           "false",
-	})
+	_, err := a.ask(ctx, brokerAddr, remoting.CreateTopic, remoting.TopicFields(topic, queues))
 	if err != nil {
 		return fmt.Errorf("rocketmq: create topic %s: broker %w", topic, err)
 	}

@@ -84,7 +84,7 @@ type ConsumerConfig struct {
 type Hooks struct {
 	// OnPanic is called when a handler has panicked.
 	OnPanic func()
-	// OnJump is called when messages were passed over.
+	// OnJump is called when messages were passed over: somebody has to hear of it.
 	OnJump func(j Jump)
 }
 
@@ -116,7 +116,7 @@ const (
 
 func (c ConsumerConfig) withDefaults() ConsumerConfig {
 	c.Tag = orDefault(c.Tag, AnyTag)
-	c.Instance = orDefault(c.Instance, uniqueInstance())
+	c.Instance = orDefault(c.Instance, UniqueInstance())
 	c.Concurrency = orDefault(c.Concurrency, defaultConcurrency)
 	c.MaxCached = orDefault(c.MaxCached, min(max(cacheFactor*c.Concurrency, minCached), maxCached))
 	c.MaxRedeliveries = orDefault(c.MaxRedeliveries, defaultMaxRedeliveries)

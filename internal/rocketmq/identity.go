@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// uniqueInstance names one client. The client's default name is the address and the process
-// number, which two containers share: the group would then divide the queues wrongly, and both
-// would read the same ones.
-func uniqueInstance() string {
+// UniqueInstance makes a name for one client, or for the clients of one process. The client's
+// default name is the address and the process number, which two containers share: the group would
+// then divide the queues wrongly, and both would read the same ones.
+func UniqueInstance() string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"example.com/payment/internal/idem"
+	"example.com/payment/internal/remoting"
 )
 
 // Queues of the topics that a group has for itself; brokers make them with one queue too.
@@ -226,7 +227,7 @@ func (a *Admin) groupOfAll(ctx context.Context, addr, name string) (groupConfig,
 // makesGroups says whether a broker makes a group when its first member comes. Where it does not
 // say, it does, as that is the default.
 func (a *Admin) makesGroups(ctx context.Context, addr string) bool {
-	got, err := a.ask(ctx, addr, codeBrokerConfig, nil)
+	got, err := a.ask(ctx, addr, remoting.BrokerConfig, nil)
 	if err != nil {
 		return true
 	}

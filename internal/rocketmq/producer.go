@@ -55,7 +55,7 @@ const (
 )
 
 func (c ProducerConfig) withDefaults() ProducerConfig {
-	c.Instance = orDefault(c.Instance, uniqueInstance())
+	c.Instance = orDefault(c.Instance, UniqueInstance())
 	c.SendTimeout = orDefault(c.SendTimeout, defaultSendTimeout)
 	c.Retries = orDefault(c.Retries, defaultRetries)
 	c.Retries = max(c.Retries, 0)

@@ -17,11 +17,8 @@ import (
 const (
 	codeQueryCommitted   = 14
 	codeUpdateCommitted  = 15
-	codeCreateTopic      = 17
-	codeBrokerConfig     = 26
 	codeMaxOffset        = 30
 	codeMinOffset        = 31
-	codeRoute            = 105
 	codeClusters         = 106
 	codeUpdateGroup      = 200
 	codeAllGroups        = 201

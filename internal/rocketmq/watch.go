@@ -34,8 +34,8 @@ type Jump struct {
 // broker's correction of an offset with a warning in its log, and the corrected offset shows
 // nothing; so the watcher remembers.
 //
-// It can be wrong in one way: when messages that another member is handling right now are
-// deleted, it reports them, though they may yet be handled.
+// It can tell of too much: messages that a client has pulled, this one's or another member's, and
+// that are deleted before they are handled, may yet be handled.
 type watcher struct {
 	admin  *Admin
 	config ConsumerConfig
@@ -151,9 +151,6 @@ func (w *watcher) judge(q QueueOffsets) {
 		return
 	}
 	w.jumped.Store(true)
-	w.log.Error("messages were passed over: the broker no longer has them",
-		zap.String("topic", q.Topic), zap.String("broker", q.Broker), zap.Int("queue", q.Queue),
-		zap.Int64("from", from), zap.Int64("to", to))
 	if w.config.Hooks.OnJump != nil {
 		w.config.Hooks.OnJump(Jump{
 			Topic: q.Topic, Broker: q.Broker, Queue: q.Queue, From: from, To: to,

@@ -75,6 +75,11 @@ func TestCheckServices(t *testing.T) {
 		{"NoTag", "mysql:8.4.10", "mysql", `mysql: image "mysql"`},
 		{"Floating", "mysql:8.4.10", "mysql:8.4", `mysql: image "mysql:8.4"`},
 		{"BuiltUnderAnyName", "order-producer:local", "order-producer:1.0.0", "ends in :local"},
+		{"BuiltTwice", "deploy: {replicas: 2}", "deploy: {replicas: 2}\n    build: " +
+			"{context: ., target: payment-consumer}", "must be built by one service"},
+		{"NotBuilt", "    build: {context: ., target: payment-consumer}\n", "",
+			"payment-consumer must be built by one service, not by []"},
+		{"AskedFor", "pull_policy: never", "pull_policy: always", "pull_policy must be never"},
 		{"NoHealthcheck", "healthcheck:\n      test: [CMD, promtool", "x-healthcheck:\n" +
 			"      test: [CMD, promtool", "prometheus: a server needs a healthcheck"},
 		{"HealthcheckNone", "[CMD, wget,", "[NONE, wget,",

@@ -51,8 +51,8 @@ func checkPrograms(
 	for _, name := range project.ServiceNames() {
 		service := project.Services[name]
 		found := checkSecretFiles(service, given)
-		if service.Build != nil && slices.Contains(programs(), service.Build.Target) {
-			use := usage{dir: dir, program: service.Build.Target, service: service}
+		if program := programOf(service); program != "" {
+			use := usage{dir: dir, program: program, service: service}
 			more, err := use.check(ctx)
 			if err != nil {
 				return nil, err
@@ -64,6 +64,15 @@ func checkPrograms(
 		}
 	}
 	return problems, nil
+}
+
+// programOf is which of our programs a service runs, by its image.
+func programOf(service types.ServiceConfig) string {
+	program, ours := strings.CutSuffix(service.Image, ":local")
+	if !ours || !slices.Contains(programs(), program) {
+		return ""
+	}
+	return program
 }
 
 // usage is one of our programs as a service runs it.

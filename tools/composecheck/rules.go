@@ -23,7 +23,7 @@ func checkServices(project *types.Project) (problems []string) {
 			problems = append(problems, name+": "+problem)
 		}
 	}
-	return problems
+	return append(problems, checkBuilds(project)...)
 }
 
 // pinned says whether an image is named by a digest or by a whole version.
@@ -33,8 +33,14 @@ func pinned(image string) bool {
 }
 
 func checkImage(service types.ServiceConfig) []string {
+	local := strings.HasSuffix(service.Image, ":local")
 	switch {
-	case service.Build != nil && strings.HasSuffix(service.Image, ":local"):
+	case service.Build != nil && local:
+		return nil
+	case local && service.PullPolicy != types.PullPolicyNever:
+		return []string{fmt.Sprintf("image %q is built by another service: pull_policy must be never",
+			service.Image)}
+	case local:
 		return nil
 	case service.Build != nil:
 		return []string{fmt.Sprintf("image %q: what is built here ends in :local, so that nobody "+
@@ -119,6 +125,24 @@ func checkFiles(service types.ServiceConfig) (problems []string) {
 		}
 		if !volume.ReadOnly {
 			problems = append(problems, volume.Source+" is not mounted read-only")
+		}
+	}
+	return problems
+}
+
+// checkBuilds: each image of ours is built by one service. Two that build one tag do so side by side,
+// and one of them fails.
+func checkBuilds(project *types.Project) (problems []string) {
+	builders := map[string][]string{}
+	for _, name := range project.ServiceNames() {
+		if service := project.Services[name]; service.Build != nil {
+			builders[service.Build.Target] = append(builders[service.Build.Target], name)
+		}
+	}
+	for _, program := range programs() {
+		if by := builders[program]; len(by) != 1 {
+			problems = append(problems, fmt.Sprintf(
+				"%s must be built by one service, not by %q", program, by))
 		}
 	}
 	return problems

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
 	"go.uber.org/zap"
 
 	"example.com/payment/internal/cli"
@@ -97,7 +96,7 @@ func (e *exhibit) open(ctx context.Context, o textbook.Order) (err error) {
 }
 
 func (e *exhibit) openBroker(o textbook.Order) (err error) {
-	instance := "exhibit-" + uuid.NewString()[:8]
+	instance := rocketmq.UniqueInstance()
 	if e.results, err = rocketmq.NewResults(rocketmq.ResultsConfig{
 		Producer: cli.Producer(e.cfg.RocketMQ.Broker, e.cfg.RocketMQ.Sending, "exhibit-sender",
 			instance+"-results"),
