@@ -57,8 +57,8 @@ Every setting can be a flag, a variable or a line of the file: order-producer co
 them all, order-producer config print shows what is in force and where it comes from.
 
 The exit status is 0 when everything was done, 1 when something was not, 2 when the command line
-or the settings are wrong, 130 after an interrupt,
-which is also how results --follow ends, with 0.`,
+or the settings are wrong, 130 after an interrupt; an interrupt is how results --follow ends, and
+that is 0.`,
 		Example: `  order-producer send --payer user-1 --payee shop-1 --amount 19.99
   order-producer load --orders 5000 --repeat 20% --alter 1% --malform 1%
   order-producer load --file orders.csv

@@ -167,7 +167,10 @@ func (s *service) watch(on readiness) (stop func()) {
 		return s.db.Ping(ctx)
 	})
 	check(on.resultTopic, func(context.Context) error {
-		if s.topic.Holding() {
+		switch {
+		case !s.orders.Started(): // whose start has looked for it
+			return errors.New("not looked for yet")
+		case s.topic.Holding():
 			return errors.New("messages are held until it takes results again")
 		}
 		return nil

@@ -119,11 +119,16 @@ func StartTogether(ctx context.Context, consumers ...*Consumer) error {
 	}
 }
 
-// startOnce makes one attempt. The problems of all consumers are told at once.
+// startOnce makes one attempt. The problems of all consumers are told at once, unless it is that no
+// server answers, which is the same for all.
 func startOnce(ctx context.Context, consumers []*Consumer) error {
 	var problems []error
 	for _, c := range consumers {
-		problems = append(problems, c.preflight(ctx))
+		err := c.preflight(ctx)
+		problems = append(problems, err)
+		if errors.Is(err, idem.ErrUnavailable) {
+			break
+		}
 	}
 	if err := errors.Join(problems...); err != nil {
 		return err
