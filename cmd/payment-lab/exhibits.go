@@ -55,8 +55,8 @@ func (l *lab) exhibit() *cobra.Command {
 }
 
 func (l *lab) exhibits() *cobra.Command {
+	var s suiteRun
 	var names []string
-	var seed uint64
 	cmd := &cobra.Command{
 		Use:   "exhibits",
 		Short: "Show three orders of writes that tutorials teach, and how they fail",
@@ -75,26 +75,23 @@ ones, which must fail in one. The exit status is 0 if they do. docs/exhibits exp
 			if len(chosen) == 0 {
 				return fmt.Errorf("there is no order of writes %q", names)
 			}
-			return l.runExhibits(cmd.Context(), chosen, seedOf(cmd, seed))
+			s.choose(cmd)
+			return l.runExhibits(cmd.Context(), s, chosen)
 		},
 	}
 	cmd.Flags().StringSliceVar(&names, "order", nil, "show only these, such as check-then-act")
-	seedFlag(cmd, &seed)
+	s.flags(cmd, "build/exhibits")
 	return cmd
 }
 
-func (l *lab) runExhibits(ctx context.Context, chosen []shown, seed uint64) error {
-	root, err := moduleRoot(ctx)
-	if err != nil {
-		return err
-	}
+func (l *lab) runExhibits(ctx context.Context, at suiteRun, chosen []shown) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
 	var problems []error
 	for _, s := range chosen {
-		cfg, err := l.rigConfig(filepath.Join(root, "build", "exhibits", string(s.order)), seed)
+		cfg, err := l.rigConfig(ctx, filepath.Join(at.folder, string(s.order)), at.seed)
 		if err != nil {
 			return err
 		}

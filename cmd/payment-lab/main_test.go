@@ -37,6 +37,14 @@ type labRun struct {
 
 func startLab(t *testing.T, home string, args ...string) *labRun {
 	t.Helper()
+	return startLabFor(t, patience, home, args...)
+}
+
+// startLabFor is startLab with a patience of its own.
+func startLabFor(
+	t *testing.T, patience time.Duration, home string, args ...string,
+) *labRun {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	r := &labRun{out: new(bytes.Buffer), ctx: ctx, exited: make(chan error, 1)}

@@ -16,16 +16,16 @@ import (
 )
 
 func (l *lab) mutants() *cobra.Command {
+	var s suiteRun
 	var names []string
-	var seed uint64
 	var list bool
 	cmd := &cobra.Command{
 		Use:   "mutants",
 		Short: "Make deliberate mistakes, and check that the fault suite catches each of them",
 		Long: `Builds consumers that each make one deliberate mistake, such as writing the cache before
 COMMIT, and runs the cases of the fault suite that should notice. The program as it is goes
-first, and must pass all of them. The verdict is written to build/mutants/verdict.json. The
-exit status is 0 only if every mutant was caught.`,
+first, and must pass all of them. The verdict is written to verdict.json. The exit
+status is 0 only if every mutant was caught.`,
 		Example: `  payment-lab mutants --list
   payment-lab mutants --mutant insert-ignore`,
 		Args: cobra.NoArgs,
@@ -44,25 +44,26 @@ exit status is 0 only if every mutant was caught.`,
 				}
 				return nil
 			}
-			return l.runMutants(cmd.Context(), chosen, seedOf(cmd, seed))
+			s.choose(cmd)
+			return l.runMutants(cmd.Context(), s, chosen)
 		},
 	}
 	cmd.Flags().StringSliceVar(&names, "mutant", nil, "try only these, such as insert-ignore")
-	seedFlag(cmd, &seed)
+	s.flags(cmd, "build/mutants")
 	cmd.Flags().BoolVar(&list, "list", false, "list the mutants, and try none")
 	return cmd
 }
 
-func (l *lab) runMutants(ctx context.Context, chosen []mutants.Mutant, seed uint64) error {
+func (l *lab) runMutants(ctx context.Context, s suiteRun, chosen []mutants.Mutant) error {
 	root, err := moduleRoot(ctx)
 	if err != nil {
 		return err
 	}
-	cfg, err := l.rigConfig(filepath.Join(root, "build", "mutants"), seed)
+	cfg, err := l.rigConfig(ctx, s.folder, s.seed)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(l.out, "%d mutants, seed %d\n", len(chosen), seed)
+	fmt.Fprintf(l.out, "%d mutants, seed %d\n", len(chosen), s.seed)
 	verdict, err := mutants.Run(ctx, cfg, root, cases.All(), chosen)
 	path := filepath.Join(cfg.Folder, "verdict.json")
 	if err := errors.Join(err, faults.WriteVerdict(path, verdict)); err != nil {
@@ -76,7 +77,7 @@ func (l *lab) runMutants(ctx context.Context, chosen []mutants.Mutant, seed uint
 	}
 	fmt.Fprintf(l.out, "mutants: caught=%d of %d verdict=%s\n", caught, len(chosen), path)
 	if !verdict.OK {
-		return fmt.Errorf("not every mutant was caught; again: payment-lab mutants --seed %d", seed)
+		return fmt.Errorf("not every mutant was caught; again: payment-lab mutants --seed %d", s.seed)
 	}
 	return nil
 }

@@ -239,7 +239,8 @@ func told(a order.Result) string {
 	return a.Outcome.String()
 }
 
-// checkLogs is I13: no body and no secret in any log.
+// checkLogs is I13: no body and no secret in any log, and nothing of the race detector's, if there
+// is one.
 func (r *Rig) checkLogs(f *findings) error {
 	env := r.env()
 	for _, c := range r.consumers {
@@ -248,6 +249,9 @@ func (r *Rig) checkLogs(f *findings) error {
 			return err
 		}
 		log := string(text)
+		if strings.Contains(log, "WARNING: DATA RACE") {
+			f.add("race", "%s: the race detector has found something", c.Log)
+		}
 		for what, secret := range map[string]string{
 			"a message's body":        marker,
 			"the database's password": env["PAYMENT_MYSQL_PASSWORD"],
