@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"example.com/payment/internal/idem"
 	"example.com/payment/internal/order"
 	"example.com/payment/internal/payment"
 	"example.com/payment/internal/redis"
@@ -17,6 +18,11 @@ import (
 // word, which the logger quotes; nothing else of the message is written anywhere.
 func (s *service) observe(e payment.Event) {
 	s.metrics.Observe(e)
+	var panicked *idem.PanicError
+	if errors.As(e.Err, &panicked) {
+		s.metrics.Panic()
+		s.log.Error("the decision panicked", zap.Error(panicked), zap.ByteString("stack", panicked.Stack))
+	}
 	level := zapcore.DebugLevel
 	switch e.Outcome {
 	case order.Conflict, order.Rejected, order.Retry:
@@ -61,6 +67,7 @@ func (s *service) jumped(j rocketmq.Jump) {
 func (s *service) cacheHooks() redis.Hooks {
 	return redis.Hooks{
 		Lookup: func(result redis.Result, n int) { s.metrics.CacheLookups(string(result), n) },
+		Write:  s.metrics.CacheWrites,
 		Breaker: func(side redis.Side, open bool) {
 			if side == redis.Lookups {
 				s.metrics.BreakerOpen(open)

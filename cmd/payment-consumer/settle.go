@@ -93,8 +93,11 @@ type step func(ctx context.Context, item mysql.Item) (string, error)
 // a replay is free; the other way round it would be lost.
 func replay(producer *rocketmq.Producer, q *mysql.Quarantine, tag string) step {
 	return func(ctx context.Context, item mysql.Item) (string, error) {
-		if int64(len(item.Body)) < item.BodyBytes {
+		switch {
+		case int64(len(item.Body)) < item.BodyBytes:
 			return "", errors.New("only the beginning of its body was kept")
+		case len(item.MessageKey) >= mysql.MaxKey:
+			return "", errors.New("perhaps only the beginning of its key was kept")
 		}
 		receipt, err := producer.Send(ctx, rocketmq.Outgoing{
 			Topic: item.Topic, Tag: tag, Key: item.MessageKey, Body: item.Body,

@@ -175,6 +175,9 @@ func (a *app) tellPayment(s story) {
 
 func (a *app) tellCache(c cachedAnswer) {
 	switch {
+	case c.Verified && c.Expires == "":
+		a.Printf("cache: answers %q to the next duplicate, and never expires, which it must.\n",
+			c.Answer.Outcome)
 	case c.Verified:
 		a.Printf("cache: answers %q to the next duplicate, for another %s.\n",
 			c.Answer.Outcome, c.Expires)

@@ -61,8 +61,9 @@ func cache(c *Cache) []setting {
 	return []setting{
 		bindSecret(&c.Keys, "cache.keys", NeedCache, keyring(),
 			"The keys that sign cache values: NAME:HEX, or two with a comma between them. The "+
-				"first signs, both verify. To rotate, put the new key first; drop the old one "+
-				"after cache.expiry_seconds. Make one with: echo k1:$(openssl rand -hex 32)"),
+				"first signs, both verify. To rotate, give every consumer the new key as the second; "+
+				"then put it first; drop the old one after cache.expiry_seconds and "+
+				"cache.expiry_jitter_seconds. Make one with: echo k1:$(openssl rand -hex 32)"),
 		bind(&c.Expiry, "cache.expiry_seconds", "86400", seconds(1, 30*86400),
 			"How long an answer stays in the cache. After it the database answers."),
 		bind(&c.ExpiryJitter, "cache.expiry_jitter_seconds", "3600", seconds(0, 86400),

@@ -116,16 +116,18 @@ func reasonFor(err error) error {
 
 // settleFollowers answers the requests whose key a leader has just had answered: with its record
 // if it has one, with its retry if it failed. A leader whose conflict left no record under the
-// key decides nothing about other content, so its followers go into the next round. So do those
-// that differ from a record which only the cache has vouched for: the store must confirm it.
+// key decides about followers with the same content, and nothing about others, which go into the
+// next round. So do those that differ from a record which only the cache has vouched for: the store
+// must confirm it.
 func (b *batch[T, R]) settleFollowers() {
-	leaders := make(map[Key]Decision[R], len(b.leading))
+	leaders := make(map[Key]int, len(b.leading))
 	for _, i := range b.leading {
-		leaders[b.reqs[i].Key] = b.decisions[i]
+		leaders[b.reqs[i].Key] = i
 	}
 	var unanswered []int
 	for _, i := range b.following {
-		leader := leaders[b.reqs[i].Key]
+		first := leaders[b.reqs[i].Key]
+		leader := b.decisions[first]
 		switch {
 		case leader.Verdict == Retry:
 			b.settle(i, leader)
@@ -136,11 +138,21 @@ func (b *batch[T, R]) settleFollowers() {
 				continue
 			}
 			b.settle(i, d)
+		case leader.Verdict == Conflict && alike(b.reqs[first], b.reqs[i], leader.Record):
+			b.settle(i, Decision[R]{Verdict: Conflict, Record: leader.Record, By: ByBatch})
 		default:
 			unanswered = append(unanswered, i)
 		}
 	}
 	b.following = unanswered
+}
+
+// alike says whether two requests have the same content, by the rules under which one of them was
+// found to differ from a record.
+func alike[T, R any](a, b Request[T], record Record[R]) bool {
+	sumA, known := a.Fingerprint(record.Fingerprint.Version)
+	sumB, _ := b.Fingerprint(record.Fingerprint.Version)
+	return known && sumA == sumB
 }
 
 // clock adds the time until the returned function is called to a step of the report.

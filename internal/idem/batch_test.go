@@ -106,6 +106,20 @@ func seats(tx *idemtest.Tx[string], req request) (idem.Answer[string], error) {
 	return idemtest.Echo(tx, req)
 }
 
+// Copies of one conflict cost one transaction, and not one each.
+func TestGuard_Process_ConflictsAlike(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := setup(t, seats, nil)
+		r.deliver("first", "12A red")
+		blue := idemtest.Request("k", "12A blue")
+		got := r.together(blue, blue, blue)
+		check(t, "conflict", got[0], idem.Conflict, idem.ByStore, "12A red")
+		for _, again := range got[1:] {
+			check(t, "the same again", again, idem.Conflict, idem.ByBatch, "12A red")
+		}
+	})
+}
+
 func TestGuard_Process_DecidedUnderAnotherKey(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := setup(t, seats, nil)

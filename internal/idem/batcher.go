@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"sync"
 )
@@ -17,8 +18,14 @@ type PanicError struct {
 	Stack []byte
 }
 
-// Error names the value that the function panicked with.
-func (e *PanicError) Error() string { return fmt.Sprintf("idem: recovered a panic: %v", e.Value) }
+// Error says what kind of value the function panicked with, and not the value, which may be made
+// of what a sender wrote. Only the Go runtime's own errors are known not to be.
+func (e *PanicError) Error() string {
+	if own, ok := e.Value.(runtime.Error); ok {
+		return "idem: recovered a panic: " + own.Error()
+	}
+	return fmt.Sprintf("idem: recovered a panic with a %T", e.Value)
+}
 
 // recoverTo is to be deferred: it turns a panic of the function around it into its error.
 func recoverTo(err *error) {

@@ -155,8 +155,10 @@ func (g *Guard[T, R]) lookInStore(ctx context.Context, b *batch[T, R], by Source
 			continue
 		}
 		if record, found := records[b.reqs[i].Key]; found {
-			b.settle(i, judge(b.reqs[i], record, by))
-			b.cacheable[record.Key] = record
+			d := judge(b.reqs[i], record, by)
+			if b.settle(i, d); d.Verdict != Retry {
+				b.cacheable[record.Key] = record
+			}
 		}
 	}
 }
@@ -259,7 +261,8 @@ func (g *Guard[T, R]) storeCommit(
 func judge[T, R any](req Request[T], record Record[R], by Source) Decision[R] {
 	sum, known := req.Fingerprint(record.Fingerprint.Version)
 	if !known || sum.Version != record.Fingerprint.Version {
-		// A newer program stored it. This one must not guess; the newer one gets it by retry.
+		// A newer program stored it. This one must not guess, nor cache what it cannot read; the
+		// newer one gets it by retry.
 		return Decision[R]{Verdict: Retry, Err: fmt.Errorf(
 			"idem: key %q has a fingerprint of unknown version %d",
 			req.Key, record.Fingerprint.Version)}

@@ -183,11 +183,7 @@ func auditCache(tx *gorm.DB, cached []Cached) (Finding, error) {
 		}
 		stored := make(map[idem.Key]payment.Record, len(rows))
 		for _, row := range rows {
-			record, err := row.record()
-			if err != nil {
-				return err
-			}
-			stored[record.Key] = record
+			stored[idem.Key(row.SerialNo)] = row.record()
 		}
 		for _, c := range chunk {
 			if complaint := c.compare(stored); complaint != "" {

@@ -76,6 +76,8 @@ func classifyCode(code uint16) class {
 		return classContent
 	case 1040, 1203, 1226, // too many connections, for the server or for this user
 		1044, 1045, 1142, 1143, 1698, // access denied: to the database, at login, to table, column
+		1820, 1862, // the password has expired
+		3118, 4151, // the account is locked (MySQL, MariaDB)
 		1049, 1146, 1054, // no such database, table, column: restored halfway, or not migrated
 		1053, 1077, 1079, 1927, // shutting down, connection killed
 		4031,                         // disconnected after wait_timeout (MySQL)
@@ -84,12 +86,20 @@ func classifyCode(code uint16) class {
 		1152, 1158, 1159, 1160, 1161, // connection lost on its way
 		1021, 1114, // disk full, table full: rolled back, and the same for everybody
 		1290, 1792, 1836, // read-only server or transaction
+		1036, 1874, // read-only table, or all of InnoDB
+		3032,       // offline mode
 		1129, 1130, // host blocked, host not allowed
 		2002, 2003, 2006, 2013: // the client library's own numbers for a lost server
 		return classUnavailable
 	default:
 		return classUnknown
 	}
+}
+
+// isLockTimeout says that the server has waited for a lock as long as it may.
+func isLockTimeout(err error) bool {
+	var reply *mysql.MySQLError
+	return errors.As(err, &reply) && reply.Number == 1205
 }
 
 // explain adds what was attempted to an error, and tells the guard what to do about it.
@@ -127,7 +137,7 @@ func refused(err error) bool {
 		return false
 	}
 	switch reply.Number {
-	case 1044, 1045, 1049, 1054, 1130, 1142, 1143, 1146, 1698:
+	case 1044, 1045, 1049, 1054, 1130, 1142, 1143, 1146, 1698, 1820, 1862, 3118, 4151:
 		return true
 	default:
 		return false
@@ -164,6 +174,10 @@ func meaningOf(code uint16) string {
 		return "the user lacks a right"
 	case 1133, 1410:
 		return "no such user"
+	case 1820, 1862:
+		return "the user's password has expired"
+	case 3118, 4151:
+		return "the user's account is locked"
 	case 1130:
 		return "the server accepts no connections from this host"
 	case 1049:
@@ -174,7 +188,7 @@ func meaningOf(code uint16) string {
 		return "too many connections"
 	case 1021, 1114:
 		return "the disk is full"
-	case 1290, 1792, 1836:
+	case 1036, 1290, 1792, 1836, 1874:
 		return "the server is read-only"
 	case 1205:
 		return "a row or a table stayed locked by another session"

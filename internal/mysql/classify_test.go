@@ -25,7 +25,8 @@ func TestClassify_Codes(t *testing.T) {
 			1300},
 		classUnavailable: {1040, 1203, 1226, 1044, 1045, 1142, 1143, 1698, 1049, 1146, 1054, 1053,
 			1077, 1079, 1927, 1021, 1114, 1290, 1792, 1836, 1129, 1130, 2002, 2003, 2006, 2013,
-			4031, 1047, 1135, 1152, 1158, 1159, 1160, 1161},
+			4031, 1047, 1135, 1152, 1158, 1159, 1160, 1161, 1820, 1862, 3118, 4151, 1036, 1874,
+			3032},
 		// Interrupted, a syntax error, not one that exists: never a reason to refuse a payment.
 		classUnknown: {0, 1, 1064, 1180, 1317, 1969, 3024, 9999, 65535},
 	} {
@@ -91,7 +92,7 @@ func TestExplain_Refused(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[uint16]bool{
 		1045: true, 1698: true, 1044: true, 1142: true, 1143: true, 1049: true, 1146: true,
-		1054: true, 1040: false, 1290: false, 1053: false,
+		1054: true, 1820: true, 1862: true, 3118: true, 4151: true, 1040: false, 1290: false, 1053: false,
 	} {
 		err := explain("connect", &mysql.MySQLError{Number: code})
 		if got := errors.Is(err, ErrRefused); got != want {

@@ -66,8 +66,9 @@ type DB struct {
 // reported by Ping and by Check, not here.
 func Open(cfg Config) (*DB, error) {
 	cfg = cfg.withDefaults()
-	if cfg.LockWait >= cfg.ReadTimeout || cfg.ReadTimeout >= cfg.SessionTimeout ||
-		cfg.IdleTime >= cfg.SessionTimeout {
+	if wholeSeconds(cfg.LockWait) >= cfg.ReadTimeout ||
+		cfg.ReadTimeout >= wholeSeconds(cfg.SessionTimeout) ||
+		cfg.IdleTime >= wholeSeconds(cfg.SessionTimeout) {
 		return nil, errors.New("mysql: the waits must grow: lock wait < read timeout < " +
 			"session timeout, and idle time < session timeout")
 	}
@@ -107,6 +108,11 @@ func (c Config) driver() *mysql.Config {
 	d.Logger = &mysql.NopLogger{}
 	d.Params = map[string]string{
 		"time_zone": "'+00:00'",
+		// What follows is usual, and must not depend on what somebody has set for the whole server:
+		// a statement outside a transaction is one by itself, reads all rows, and a commit ends it.
+		"autocommit":       "1",
+		"sql_select_limit": "18446744073709551615",
+		"completion_type":  "0",
 		// Set here and checked at start: without it a value that does not fit is bent to fit.
 		"sql_mode":                 "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
 		"innodb_lock_wait_timeout": seconds(c.LockWait),
@@ -121,7 +127,11 @@ func (c Config) driver() *mysql.Config {
 	return d
 }
 
-func seconds(d time.Duration) string { return fmt.Sprint(max(1, int(d/time.Second))) }
+// seconds is a duration as the server takes it: whole seconds, rounded down so that the waits that
+// grow go on growing, and at least one.
+func seconds(d time.Duration) string { return fmt.Sprint(int(wholeSeconds(d) / time.Second)) }
+
+func wholeSeconds(d time.Duration) time.Duration { return max(time.Second, d.Truncate(time.Second)) }
 
 // Ping reports whether the database answers.
 func (db *DB) Ping(ctx context.Context) error {
@@ -135,8 +145,11 @@ func (db *DB) Ping(ctx context.Context) error {
 // Close closes the pool.
 func (db *DB) Close() error { return db.pool.Close() }
 
-// connector reads the ledger epoch on every new connection: a database that was restored or
-// failed over is met by new connections, so the reading is never older than the server.
+// connector prepares every new connection. It sees to it that a lookup outside of a transaction
+// reads only what is committed: under READ UNCOMMITTED, which a server may have for its default,
+// a payment would be called a duplicate of one that is then rolled back. And it reads the ledger
+// epoch: a database that was restored or failed over is met by new connections, so the reading is
+// never older than the server.
 type connector struct {
 	driver.Connector
 	db *DB
@@ -147,10 +160,24 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.db.readEpoch(ctx, conn); err != nil {
+	if err = isolate(ctx, conn); err == nil {
+		err = c.db.readEpoch(ctx, conn)
+	}
+	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return conn, nil
+}
+
+// isolate sets the level of the session. The variable has other names on other servers; the
+// statement is the same.
+func isolate(ctx context.Context, conn driver.Conn) error {
+	session, ok := conn.(driver.ExecerContext)
+	if !ok {
+		return errors.New("mysql: the driver's connection takes no statements")
+	}
+	_, err := session.ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", nil)
+	return err
 }
 
 // readCommitted is how everything is written: under the default level the lock on an account that

@@ -17,10 +17,11 @@ import (
 // Widths of the quarantine's columns, in bytes. What senders control is cut to fit, so that no
 // content can make the insert fail and the message come back for ever.
 const (
-	maxReason    = 64
-	maxDetail    = 512
-	maxSerial    = 64
-	maxKey       = 255
+	maxReason = 64
+	maxDetail = 512
+	maxSerial = 64
+	// MaxKey is how much of a message's key is kept, in bytes.
+	MaxKey       = 255
 	maxMessageID = 128
 	maxBody      = 1 << 20
 )
@@ -38,13 +39,22 @@ const (
 // ErrNotOpen is returned when a quarantined message is not there, or is no longer as it was read.
 var ErrNotOpen = errors.New("not in quarantine, or changed since it was read")
 
+// writersOfQuarantine is how many messages are stored at once. A flood of poison must not take the
+// connections that payments need.
+const writersOfQuarantine = 2
+
 // Quarantine keeps messages that could not become a payment. It is safe for concurrent use.
-type Quarantine struct{ db *DB }
+type Quarantine struct {
+	db      *DB
+	writers chan struct{}
+}
 
 var _ payment.Quarantine = (*Quarantine)(nil)
 
 // NewQuarantine returns the quarantine of a database.
-func NewQuarantine(db *DB) *Quarantine { return &Quarantine{db: db} }
+func NewQuarantine(db *DB) *Quarantine {
+	return &Quarantine{db: db, writers: make(chan struct{}, writersOfQuarantine)}
+}
 
 // Put stores a message, or counts a further delivery of content that is already there: then the
 // row says what was found wrong last, and is open again if it had been replayed, for it has come
@@ -53,6 +63,12 @@ func NewQuarantine(db *DB) *Quarantine { return &Quarantine{db: db} }
 // A statement that inserts or updates would do both in one, and would ask for the right to change
 // every column, which is evidence.
 func (q *Quarantine) Put(ctx context.Context, item payment.Quarantined) error {
+	select {
+	case q.writers <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-q.writers }()
 	ctx, cancel := context.WithTimeout(ctx, q.db.cfg.SessionTimeout)
 	defer cancel()
 	err := untilItWins(ctx, func() error { return q.insert(ctx, item) })
@@ -73,9 +89,9 @@ func (q *Quarantine) insert(ctx context.Context, item payment.Quarantined) error
 (kind, topic, content_hash, reason, detail, serial_no, message_key, message_id, broker,
  queue_id, queue_offset, attempt, body, body_bytes, first_seen_at, last_seen_at)
 VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
-		string(item.Kind), cut(m.Topic, maxKey), contentHash(m), cut(item.Reason, maxReason),
-		cut(item.Detail, maxDetail), cut(string(item.Serial), maxSerial), cut(m.Key, maxKey),
-		cut(m.ID, maxMessageID), cut(m.Broker, maxKey), m.Queue, m.Offset, m.Attempt,
+		string(item.Kind), cut(m.Topic, MaxKey), contentHash(m), cut(item.Reason, maxReason),
+		cut(item.Detail, maxDetail), cut(string(item.Serial), maxSerial), cut(m.Key, MaxKey),
+		cut(m.ID, maxMessageID), cut(m.Broker, MaxKey), m.Queue, m.Offset, m.Attempt,
 		cut(string(m.Body), maxBody), len(m.Body), at, at).Error
 }
 
@@ -89,7 +105,7 @@ SET deliveries = deliveries + 1, last_seen_at = ?, kind = ?, reason = ?, detail 
 WHERE topic = ? AND content_hash = ?`,
 		stamp(item.At), string(item.Kind), cut(item.Reason, maxReason),
 		cut(item.Detail, maxDetail), cut(string(item.Serial), maxSerial),
-		cut(m.Topic, maxKey), contentHash(m)).Error
+		cut(m.Topic, MaxKey), contentHash(m)).Error
 }
 
 // cut never returns nil, which would be NULL.

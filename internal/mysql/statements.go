@@ -26,29 +26,34 @@ func inChunks[T any](values []T, fn func(chunk []T) error) error {
 	return nil
 }
 
+// accountRow is a row of accounts.
+type accountRow struct {
+	AccountID    string
+	Currency     string
+	BalanceMinor int64
+	Closed       bool
+}
+
 // lockAccounts locks the accounts of all requests in the order of their IDs, so that two
 // transactions never wait for each other. The index is forced: if the optimiser chose a scan
-// instead, the lock would be on every account there is.
-func lockAccounts(tx *gorm.DB, reqs []payment.Request) ([]payment.Account, error) {
-	ids := make([]string, 0, 2*len(reqs))
-	for _, req := range reqs {
-		ids = append(ids, string(req.Payload.Payer), string(req.Payload.Payee))
-	}
-	slices.Sort(ids) // byte order, as the column's collation
-	ids = slices.Compact(ids)
-
-	var accounts []payment.Account
-	err := inChunks(ids, func(chunk []string) error {
-		var rows []struct {
-			AccountID    string
-			Currency     string
-			BalanceMinor int64
-			Closed       bool
-		}
-		err := tx.Raw(`SELECT account_id, currency, balance_minor, closed
+// instead, the lock would be on every account there is. Without wait, accounts that another session
+// has locked are left out and named, and with them those that there are not: one may just be opened.
+func lockAccounts(
+	tx *gorm.DB, reqs []payment.Request, wait bool,
+) (accounts []payment.Account, locked map[order.Account]bool, err error) {
+	ids := accountsOf(reqs)
+	found := make(map[string]bool, len(ids))
+	err = inChunks(ids, func(chunk []string) error {
+		statement := `SELECT account_id, currency, balance_minor, closed
 FROM accounts FORCE INDEX (PRIMARY)
-WHERE account_id IN ? ORDER BY account_id FOR UPDATE`, chunk).Scan(&rows).Error
+WHERE account_id IN ? ORDER BY account_id FOR UPDATE`
+		if !wait {
+			statement += " SKIP LOCKED"
+		}
+		var rows []accountRow
+		err := tx.Raw(statement, chunk).Scan(&rows).Error
 		for _, row := range rows {
+			found[row.AccountID] = true
 			// Not parsed: an account keeps a currency that its country has withdrawn.
 			accounts = append(accounts, payment.Account{
 				ID: order.Account(row.AccountID), Currency: order.Currency(row.Currency),
@@ -57,7 +62,27 @@ WHERE account_id IN ? ORDER BY account_id FOR UPDATE`, chunk).Scan(&rows).Error
 		}
 		return err
 	})
-	return accounts, err
+	if err != nil || wait {
+		return accounts, nil, err
+	}
+	locked = make(map[order.Account]bool)
+	for _, id := range ids {
+		if !found[id] {
+			locked[order.Account(id)] = true
+		}
+	}
+	return accounts, locked, nil
+}
+
+// accountsOf are the accounts that requests name, each once and in the order of the column's
+// collation, which is that of bytes.
+func accountsOf(reqs []payment.Request) []string {
+	ids := make([]string, 0, 2*len(reqs))
+	for _, req := range reqs {
+		ids = append(ids, string(req.Payload.Payer), string(req.Payload.Payee))
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
 // findPaid returns the payments of those orders that are paid already. Requests for the same
@@ -79,11 +104,7 @@ func findPaid(tx *gorm.DB, reqs []payment.Request) (map[order.ID]payment.Record,
 			return err
 		}
 		for _, row := range rows {
-			record, err := row.record()
-			if err != nil {
-				return err
-			}
-			paid[order.ID(row.OrderID)] = record
+			paid[order.ID(row.OrderID)] = row.record()
 		}
 		return nil
 	})

@@ -2,7 +2,7 @@ package mysql
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"time"
 
 	"gorm.io/gorm"
@@ -58,11 +58,7 @@ func (s *Store) Find(
 			return explain("find payments", err)
 		}
 		for _, row := range rows {
-			record, err := row.record()
-			if err != nil {
-				return err
-			}
-			found[record.Key] = record
+			found[idem.Key(row.SerialNo)] = row.record()
 		}
 		return nil
 	})
@@ -73,12 +69,17 @@ func (s *Store) Find(
 	return found, nil
 }
 
+// unreadable is the version of a record whose row says something that this program does not know.
+// Whoever asks for it gets a retry, as for any version that is unknown, and nobody else does.
+const unreadable = -1
+
 // record checks what is stored on its way back into types that cannot be wrong.
-func (r recordRow) record() (payment.Record, error) {
+func (r recordRow) record() payment.Record {
 	outcome, err := parseStatus(r.Status)
 	if err != nil || len(r.Fingerprint) != 32 {
-		return payment.Record{}, fmt.Errorf("mysql: payments row %q: status %q, fingerprint of "+
-			"%d bytes", r.SerialNo, r.Status, len(r.Fingerprint))
+		return payment.Record{
+			Key: idem.Key(r.SerialNo), Fingerprint: idem.Fingerprint{Version: unreadable},
+		}
 	}
 	answer := payment.Answer{Outcome: outcome, Reason: order.Reason(r.Reason)}
 	if r.FirstSerial != nil {
@@ -93,7 +94,7 @@ func (r recordRow) record() (payment.Record, error) {
 			Version: r.FingerprintVersion, Sum: [32]byte(r.Fingerprint)},
 		Answer:    answer,
 		DecidedAt: r.CreatedAt,
-	}, nil
+	}
 }
 
 func parseStatus(s string) (order.Outcome, error) {
@@ -113,11 +114,14 @@ func (s *Store) Commit(
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	var answers []idem.Answer[payment.Answer]
+	wait := true
 	err := untilItWins(ctx, func() error {
-		return s.db.transact(ctx, readCommitted(), func(tx *gorm.DB) (err error) {
-			answers, err = s.decide(tx, reqs)
+		err := s.db.transact(ctx, readCommitted(), func(tx *gorm.DB) (err error) {
+			answers, err = s.decide(tx, reqs, wait)
 			return err
 		})
+		wait = !isLockTimeout(err)
+		return err
 	})
 	if err != nil {
 		return nil, explain("commit payments", err)
@@ -128,12 +132,13 @@ func (s *Store) Commit(
 
 // decide is the body of the transaction, in the order that matters: the accounts are locked
 // first, in the order of their IDs, because inserting first and locking later deadlocks as soon
-// as two consumers meet on one account. A crash anywhere in here leaves nothing.
+// as two consumers meet on one account. A crash anywhere in here leaves nothing. Without wait,
+// requests whose account somebody has locked are left undecided, and the others are decided.
 func (s *Store) decide(
-	tx *gorm.DB, reqs []payment.Request,
+	tx *gorm.DB, reqs []payment.Request, wait bool,
 ) ([]idem.Answer[payment.Answer], error) {
 	failpoint.Hit(failpoint.Begun)
-	accounts, err := lockAccounts(tx, reqs)
+	accounts, locked, err := lockAccounts(tx, reqs, wait)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +156,14 @@ func (s *Store) decide(
 	book := payment.NewBook(now(), s.limit, accounts, paid)
 	answers := make([]idem.Answer[payment.Answer], len(reqs))
 	for i, req := range reqs {
+		if locked[req.Payload.Payer] || locked[req.Payload.Payee] {
+			answers[i] = idem.Answer[payment.Answer]{Verdict: idem.Retry, Err: errAccountLocked}
+			continue
+		}
 		answers[i] = book.Decide(req)
+	}
+	if err := checkConflicts(tx, reqs, answers); err != nil {
+		return nil, err
 	}
 	if err := insertPayments(tx, book.Payments()); err != nil {
 		return nil, err
@@ -165,4 +177,29 @@ func (s *Store) decide(
 	}
 	failpoint.Hit(failpoint.BeforeCommit)
 	return answers, nil
+}
+
+// errAccountLocked is why a request is not decided although its neighbours are.
+var errAccountLocked = errors.New("mysql: an account stayed locked by another session")
+
+// checkConflicts looks for conflicts whose serial was decided since step 2 looked: they repeat it,
+// and no unique key will say so, because a conflict writes no row.
+func checkConflicts(
+	tx *gorm.DB, reqs []payment.Request, answers []idem.Answer[payment.Answer],
+) error {
+	var suspects []idem.Key
+	for i, a := range answers {
+		if a.Verdict == idem.Conflict {
+			suspects = append(suspects, reqs[i].Key)
+		}
+	}
+	return inChunks(suspects, func(chunk []idem.Key) error {
+		var decided int64
+		err := tx.Raw("SELECT COUNT(*) FROM payments WHERE serial_no IN ?", chunk).
+			Scan(&decided).Error
+		if err == nil && decided > 0 {
+			err = idem.ErrRaced
+		}
+		return err
+	})
 }

@@ -180,7 +180,7 @@ func TestStore_LocksOnlyItsAccounts(t *testing.T) {
 				string(ids[(i*7)%5000]), string(ids[(i*7+3)%5000]), 1)
 		}
 		err := db.transact(t.Context(), readCommitted(), func(tx *gorm.DB) error {
-			accounts, err := lockAccounts(tx, reqs)
+			accounts, _, err := lockAccounts(tx, reqs, true)
 			if err != nil {
 				return err
 			}

@@ -44,6 +44,7 @@ type paymentMetrics struct {
 	batch       prometheus.Histogram
 	commits     *prometheus.CounterVec // result
 	lookups     *prometheus.CounterVec // result
+	writes      *prometheus.CounterVec // result
 	breaker     prometheus.Gauge
 	retries     *prometheus.CounterVec // reason
 	panics      prometheus.Counter
@@ -136,6 +137,15 @@ func (m *Metrics) Batch(b idem.Batch) {
 // believed) or error.
 func (m *Metrics) CacheLookups(result string, n int) {
 	m.payments.lookups.WithLabelValues(m.results.word(result)).Add(float64(max(n, 0)))
+}
+
+// CacheWrites counts n answers that were to be stored in the cache.
+func (m *Metrics) CacheWrites(ok bool, n int) {
+	result := "ok"
+	if !ok {
+		result = "error"
+	}
+	m.payments.writes.WithLabelValues(result).Add(float64(max(n, 0)))
 }
 
 // BreakerOpen says whether the cache is being left alone.

@@ -67,6 +67,8 @@ func TestMetrics_Samples(t *testing.T) {
 	m.Batch(idem.Batch{Size: 2, Steps: idem.Steps{Cache: 1}}) // answered by the cache
 	m.Batch(idem.Batch{Size: 2, Commits: 1})
 	m.CacheLookups("hit", 4)
+	m.CacheWrites(true, 3)
+	m.CacheWrites(false, 2)
 	m.BreakerOpen(true)
 	m.Panic()
 	m.Jumped(12)

@@ -54,6 +54,8 @@ func newPaymentMetrics(r registrar) paymentMetrics {
 func addTrouble(r registrar, m *paymentMetrics) {
 	m.lookups = r.counterVec("payment_cache_lookups_total",
 		"Keys looked up in the cache: hit, miss, stale (not to be believed) or error.", "result")
+	m.writes = r.counterVec("payment_cache_writes_total",
+		"Answers written to the cache, ok or error. Nothing is lost with one.", "result")
 	m.breaker = r.gauge("payment_cache_breaker_open",
 		"1 while the cache is left alone because it fails or is slow.")
 	m.retries = r.counterVec("payment_retries_total",

@@ -142,7 +142,10 @@ func (s *Service) handle(ctx context.Context, m Message, lastTry bool) Dispositi
 	case err != nil:
 		err = s.reject(ctx, m, reasonOf(err), err.Error(), &e)
 	default:
-		err = s.pay(ctx, m, o, lastTry, &e)
+		err = s.pay(ctx, m, o, &e)
+		if err != nil && lastTry && !errors.Is(err, idem.ErrUnavailable) && ctx.Err() == nil {
+			err = s.giveUp(ctx, m, o, err, &e)
+		}
 	}
 	e.Disposition = Acknowledge
 	if err != nil {
@@ -156,15 +159,10 @@ func (s *Service) handle(ctx context.Context, m Message, lastTry bool) Dispositi
 }
 
 // pay decides a valid order and answers its caller.
-func (s *Service) pay(
-	ctx context.Context, m Message, o order.Order, lastTry bool, e *Event,
-) error {
+func (s *Service) pay(ctx context.Context, m Message, o order.Order, e *Event) error {
 	e.Serial = o.Serial
 	decision, err := s.decide(ctx, o, e)
 	if err != nil {
-		if lastTry && !errors.Is(err, idem.ErrUnavailable) && ctx.Err() == nil {
-			return s.giveUp(ctx, m, o, err, e)
-		}
 		return err
 	}
 	result := s.result(m, o, decision)
@@ -235,12 +233,13 @@ func reasonOf(err error) string {
 	return "unreadable"
 }
 
-// giveUp quarantines a dead letter that stays undecided. Its detail says which error stood in
-// the way; errors name what failed and never the content.
+// giveUp quarantines a dead letter that stays undecided, or whose caller cannot be told: what has
+// failed for the last time would come again for ever. Its detail says which error stood in the
+// way; errors name what failed and never the content.
 func (s *Service) giveUp(
 	ctx context.Context, m Message, o order.Order, cause error, e *Event,
 ) error {
-	e.Outcome, e.Reason = order.Rejected, ReasonUndecided
+	e.Outcome, e.Reason, e.By = order.Rejected, ReasonUndecided, ""
 	q := quarantined(m, KindUndecided, ReasonUndecided, cause.Error(), o.Serial, s.opts.Now())
 	return s.putAside(ctx, q)
 }

@@ -58,7 +58,7 @@ type Config struct {
 	// Expiry is how long a value stays at least; ExpiryJitter is a random time on top, so that
 	// what was written together does not expire together.
 	Expiry       time.Duration // default 24 h
-	ExpiryJitter time.Duration // default a tenth of Expiry
+	ExpiryJitter time.Duration // may be 0
 	Timeout      time.Duration // budget of one Get or Put, connecting included; default 100 ms
 	// Pause is how long an open breaker keeps a failed Redis from being asked; default 1 s.
 	Pause time.Duration
@@ -138,9 +138,6 @@ func New[R any](cfg Config, epoch func() (string, bool), log *zap.Logger) (*Cach
 func (c Config) withDefaults() Config {
 	if c.Expiry == 0 {
 		c.Expiry = 24 * time.Hour
-	}
-	if c.ExpiryJitter == 0 {
-		c.ExpiryJitter = c.Expiry / 10
 	}
 	if c.Timeout == 0 {
 		c.Timeout = 100 * time.Millisecond
