@@ -131,7 +131,9 @@ func (c Config) driver() *mysql.Config {
 // grow go on growing, and at least one.
 func seconds(d time.Duration) string { return fmt.Sprint(int(wholeSeconds(d) / time.Second)) }
 
-func wholeSeconds(d time.Duration) time.Duration { return max(time.Second, d.Truncate(time.Second)) }
+func wholeSeconds(d time.Duration) time.Duration {
+	return max(time.Second, d.Truncate(time.Second))
+}
 
 // Ping reports whether the database answers.
 func (db *DB) Ping(ctx context.Context) error {

@@ -37,7 +37,7 @@ type accountRow struct {
 // lockAccounts locks the accounts of all requests in the order of their IDs, so that two
 // transactions never wait for each other. The index is forced: if the optimiser chose a scan
 // instead, the lock would be on every account there is. Without wait, accounts that another session
-// has locked are left out and named, and with them those that there are not: one may just be opened.
+// has locked are left out and named, and with them those that do not exist: one may just be opened.
 func lockAccounts(
 	tx *gorm.DB, reqs []payment.Request, wait bool,
 ) (accounts []payment.Account, locked map[order.Account]bool, err error) {
