@@ -99,15 +99,26 @@ func (a *app) audit(ctx context.Context, cfg config.Consumer) (v verdict, err er
 	if err != nil {
 		return v, err
 	}
-	v = verdict{OK: unread == nil, Findings: findings}
+	return judge(findings, unread), nil
+}
+
+// judge says whether all is well. What could not be looked at is not.
+func judge(findings []mysql.Finding, unread error) verdict {
+	v := verdict{OK: true, Findings: findings}
 	for i, f := range findings {
-		v.OK = v.OK && f.Violations == 0
-		findings[i].Incomplete = f.Rule == cacheRule && unread != nil
+		if f.Rule == cacheRule {
+			if unread == nil && f.Checked == 0 && f.Unverified > 0 {
+				unread = fmt.Errorf("none of %d values verifies; are PAYMENT_CACHE_KEYS those of the "+
+					"consumers?", f.Unverified)
+			}
+			if unread != nil {
+				findings[i].Incomplete = true
+				v.Note = cacheRule + " did not see the whole cache: " + unread.Error()
+			}
+		}
+		v.OK = v.OK && f.Violations == 0 && !findings[i].Incomplete
 	}
-	if unread != nil {
-		v.Note = cacheRule + " did not see the whole cache: " + unread.Error()
-	}
-	return v, nil
+	return v
 }
 
 // readCache collects what the cache vouches for.
@@ -115,6 +126,9 @@ func readCache(ctx context.Context, cache *answers) (cached []mysql.Cached, err 
 	err = cache.Scan(ctx, func(i redis.Inspection[payment.Answer]) error {
 		if len(cached) >= maxCached {
 			return fmt.Errorf("more than %d answers are cached", maxCached)
+		}
+		if i.Unknown {
+			return errors.New(i.Problem)
 		}
 		c := mysql.Cached{Key: i.Key, Expires: i.Expires}
 		if i.Verified {
@@ -139,6 +153,9 @@ func (a *app) printVerdict(v verdict, format string) error {
 			state = "UNKNOWN "
 		}
 		a.Printf("%s  %s  %s (%d checked", f.Rule, state, f.Text, f.Checked)
+		if f.Unverified > 0 {
+			a.Printf(", %d do not verify and are not believed", f.Unverified)
+		}
 		if f.Violations > 0 {
 			a.Printf(", %d violations", f.Violations)
 		}

@@ -21,11 +21,13 @@ const maxExamples = 20
 type Finding struct {
 	Rule       string   `json:"rule"`
 	Text       string   `json:"text"`
-	Checked    int64    `json:"checked"` // rows, accounts or keys that were looked at
+	Checked    int64    `json:"checked"` // rows, accounts or answers that were looked at
 	Violations int64    `json:"violations"`
 	Examples   []string `json:"examples,omitempty"`
 	// Incomplete says that not all could be looked at: without a violation, nothing is known.
 	Incomplete bool `json:"incomplete,omitempty"`
+	// Unverified are cached values that nobody believes, so that they know nothing.
+	Unverified int64 `json:"unverified,omitempty"`
 }
 
 // auditQuery selects what violates a rule, one line of text per violation.
@@ -165,7 +167,13 @@ func (f *Finding) add(example string) {
 func auditCache(tx *gorm.DB, cached []Cached) (Finding, error) {
 	f := Finding{
 		Rule: "I8", Text: "the cache knows nothing that the database does not",
-		Checked: int64(len(cached)),
+	}
+	for _, c := range cached {
+		if c.Known == (idem.Fingerprint{}) {
+			f.Unverified++
+		} else {
+			f.Checked++
+		}
 	}
 	err := inChunks(cached, func(chunk []Cached) error {
 		keys := make([]idem.Key, 0, len(chunk))

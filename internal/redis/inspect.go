@@ -24,6 +24,8 @@ type Inspection[R any] struct {
 	Verified bool
 	// Problem says in plain words why a value that is present is not believed.
 	Problem string
+	// Unknown says that nobody can tell at the moment whether it would be.
+	Unknown bool
 	// TTL is what remains of its life. Expires is false for a value that would stay for ever,
 	// which this service never writes.
 	TTL     time.Duration
@@ -141,7 +143,7 @@ func (c *Cache[R]) judge(key idem.Key, r reply, ttl time.Duration) Inspection[R]
 	}
 	epoch, ok := c.epoch()
 	if !ok {
-		found.Problem = string(unknownEpoch)
+		found.Problem, found.Unknown = string(unknownEpoch), true
 		return found
 	}
 	record, why := open[R](c.cfg.Keys, epoch, key, []byte(r.value))
