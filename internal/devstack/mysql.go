@@ -19,6 +19,9 @@ const (
 	migrateUser = "payment_migrate"
 )
 
+// mysqlSocket is where the server listens beside its port, in its data folder.
+const mysqlSocket = "mysql.sock"
+
 // mysqlPrograms are MariaDB or MySQL, from the PATH or out of the artifact.
 type mysqlPrograms struct {
 	server, client string
@@ -112,7 +115,7 @@ func (s *Stack) mysqlConfig(programs mysqlPrograms) string {
 		{"tmpdir", filepath.Join(dir, "tmp")},
 		{"pid-file", filepath.Join(dir, "mysqld.pid")},
 		// Relative to datadir, because a socket's path has room for about 100 bytes only.
-		{"socket", "mysql.sock"},
+		{"socket", mysqlSocket},
 		{"bind-address", loopback},
 		{"port", strconv.Itoa(s.ports.MySQL)},
 		{"skip-name-resolve", "ON"},

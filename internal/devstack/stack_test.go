@@ -138,6 +138,7 @@ func TestStack(t *testing.T) {
 	t.Run("SendTimeDuplicate", func(t *testing.T) { sendTimeDuplicate(t, stack) })
 	t.Run("KillAndRestart", func(t *testing.T) { killAndRestart(t, stack) })
 	t.Run("PauseAndContinue", func(t *testing.T) { pauseAndContinue(t, stack) })
+	t.Run("BackUpAndRestore", func(t *testing.T) { backUpAndRestore(t, stack) })
 	t.Run("Close", func(t *testing.T) {
 		if err := stack.Close(bounded(t)); err != nil {
 			t.Error(err)
@@ -281,6 +282,36 @@ func pauseAndContinue(t *testing.T, stack *devstack.Stack) {
 	}
 	if err := stack.Restart(bounded(t), devstack.Redis); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// backUpAndRestore takes the database back in time, twice to the same copy.
+func backUpAndRestore(t *testing.T, stack *devstack.Stack) {
+	query := func(sql string) string {
+		t.Helper()
+		out, err := stack.Query(bounded(t), sql)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	if err := stack.Restore(bounded(t)); err == nil {
+		t.Fatal("restored without a copy")
+	}
+	query("CREATE TABLE kept (n INT); INSERT INTO kept VALUES (1)")
+	if err := stack.BackUp(bounded(t)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if got := query("INSERT INTO kept VALUES (2); SELECT COUNT(*) FROM kept"); got != "2" {
+			t.Errorf("%s rows before the restore, want 2", got)
+		}
+		if err := stack.Restore(bounded(t)); err != nil {
+			t.Fatal(err)
+		}
+		if got := query("SELECT COUNT(*) FROM kept"); got != "1" {
+			t.Errorf("%s rows after the restore, want 1", got)
+		}
 	}
 }
 
