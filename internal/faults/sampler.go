@@ -21,6 +21,8 @@ type sampler struct {
 	rig    *Rig
 	cancel context.CancelFunc
 	done   sync.WaitGroup
+	// look is held for each look.
+	look sync.Mutex
 
 	mu         sync.Mutex
 	samples    int // looks that saw everything
@@ -33,7 +35,9 @@ func startSampler(r *Rig) *sampler {
 	s := &sampler{rig: r, cancel: cancel}
 	s.done.Go(func() {
 		for ctx.Err() == nil {
+			s.look.Lock()
 			found, err := r.audit(ctx)
+			s.look.Unlock()
 			s.note(ctx, found, err)
 			pause(ctx, sampleEvery)
 		}
