@@ -17,4 +17,5 @@ GRANT SELECT, INSERT,
   UPDATE (kind, reason, detail, serial_no, state, deliveries, last_seen_at, resolved_at)
   ON quarantine TO {{user}};
 GRANT SELECT ON ledger_epoch TO {{user}};
+GRANT SELECT, UPDATE (passed) ON read_barrier TO {{user}};
 GRANT SELECT ON schema_migrations TO {{user}};

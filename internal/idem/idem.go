@@ -106,7 +106,8 @@ type Cache[R any] interface {
 // Store is the truth: steps 2 and 3. Implementations are safe for concurrent use and keep time
 // limits of their own.
 type Store[T, R any] interface {
-	// Find returns the committed records of these keys. A key that is missing may be decided by
+	// Find returns the committed records of these keys. They are durable, and not only visible:
+	// answers are given, and cached, from what it returns. A key that is missing may be decided by
 	// somebody else a moment later: only Commit can tell.
 	Find(ctx context.Context, keys []Key) (map[Key]Record[R], error)
 	// Commit carries out the requests and stores their records under unique keys, both in one

@@ -32,7 +32,7 @@ func (db *DB) Check(ctx context.Context, allowUnsafe bool) error {
 	var problems []string
 	checks := []func(context.Context) ([]string, error){
 		db.checkTables, db.checkColumns, db.checkKeys, db.checkStrictMode, db.checkPacket,
-		db.checkNegativeBalance, db.checkRepeat,
+		db.checkNegativeBalance, db.checkRepeat, db.checkBarrier,
 	}
 	if !allowUnsafe {
 		checks = append(checks, db.checkDurability)

@@ -160,6 +160,8 @@ func TestGrants(t *testing.T) {
 		"UPDATE quarantine SET message_key = ''",
 		"DELETE FROM quarantine",
 		"UPDATE ledger_epoch SET epoch = 'x'",
+		"UPDATE read_barrier SET id = 1",
+		"DELETE FROM read_barrier",
 		"UPDATE schema_migrations SET dirty = 1",
 		"DROP TABLE payments",
 		"TRUNCATE TABLE payments",

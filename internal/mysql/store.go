@@ -44,7 +44,8 @@ const selectRecords = `SELECT p.serial_no, p.order_id, p.status, p.reason, p.fir
   f.created_at AS first_at, p.fingerprint, p.fingerprint_version, p.created_at
 FROM payments p LEFT JOIN payments f ON f.serial_no = p.first_serial `
 
-// Find returns what is decided about these serials, outside any transaction.
+// Find returns what is decided about these serials, outside any transaction. It is on the server's
+// disk: the answers that are given from it, and cached, outlive a crash of the database.
 func (s *Store) Find(
 	ctx context.Context, keys []idem.Key,
 ) (map[idem.Key]payment.Record, error) {
@@ -64,6 +65,11 @@ func (s *Store) Find(
 	})
 	if err != nil {
 		return nil, err
+	}
+	if len(found) > 0 {
+		if err := s.db.passBarrier(ctx); err != nil {
+			return nil, explain("make sure of payments that were found", err)
+		}
 	}
 	failpoint.Hit(failpoint.LookedUp)
 	return found, nil
