@@ -81,6 +81,14 @@ func sumMetric(ctx context.Context, r *faults.Rig, name string, labels ...string
 	return int(sum)
 }
 
+// underWay is how many deliveries a consumer has in its hands.
+func underWay(ctx context.Context, c *faults.Consumer) (int, error) {
+	return await(ctx, "a consumer's metrics", func() (int, bool, error) {
+		n, err := c.Metric(ctx, "payment_inflight_messages")
+		return int(n), err == nil, nil
+	})
+}
+
 // patientEnv lets a consumer wait for a held statement longer than a case holds one.
 const patientEnv = "PAYMENT_MYSQL_READ_TIMEOUT_SECONDS=15"
 
