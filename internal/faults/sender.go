@@ -106,6 +106,8 @@ type Mix struct {
 	// Repeat is the share of orders sent again as new messages, Alter of those sent again with
 	// another amount, Hostile of messages that are no valid order.
 	Repeat, Alter, Hostile float64
+	// Hot makes all orders be paid from one account.
+	Hot bool
 }
 
 // Usual is the load of most cases.
@@ -134,7 +136,11 @@ func (s *Sender) Load(ctx context.Context, mix Mix) int {
 		if pace.Wait(ctx) != nil || ctx.Err() != nil {
 			break
 		}
-		queue <- s.Order()
+		o := s.Order()
+		if mix.Hot {
+			o.Payer = hot
+		}
+		queue <- o
 	}
 	close(queue)
 	group.Wait()

@@ -11,7 +11,7 @@ import (
 // All returns the whole catalogue, in its order.
 func All() []faults.Case {
 	return slices.Concat(
-		crashes(), servers(), commits(), network(), duplicates(), broker(), hostile(),
+		crashes(), servers(), pauses(), commits(), network(), duplicates(), broker(), hostile(),
 	)
 }
 
