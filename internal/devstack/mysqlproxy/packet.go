@@ -114,3 +114,7 @@ func errorPacket(code uint16) []byte {
 	payload := append([]byte{errorMarker, byte(code), byte(code >> 8)}, "#HY000"+ErrorText...)
 	return append([]byte{byte(len(payload)), 0, 0, 1}, payload...)
 }
+
+// okPacket is the answer to a statement that has changed nothing: no rows, no ID, autocommit, no
+// warnings.
+func okPacket() []byte { return []byte{7, 0, 0, 1, okMarker, 0, 0, 2, 0, 0, 0} }

@@ -25,6 +25,7 @@ func TestProxy_Fates(t *testing.T) {
 		"CutBefore": {CutBefore(), "end", false, true},
 		"CutAfter":  {CutAfter(), "end", true, true},
 		"Refuse":    {Refuse(1180), "\xff\x9c\x04" + made, false, false},
+		"Accept":    {Accept(), "\x00\x00\x00\x02\x00\x00\x00", false, false},
 		"Lie":       {Lie(1180), "\xff\x9c\x04" + made, true, false},
 	}
 	for name, c := range cases {

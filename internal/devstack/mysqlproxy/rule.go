@@ -54,6 +54,7 @@ const (
 	lie
 	hold
 	swallow
+	accept
 )
 
 // Pass lets the statement through: the rule only counts.
@@ -67,6 +68,10 @@ func CutAfter() Fate { return Fate{kind: cutAfter} }
 
 // Refuse answers with an error that the proxy makes up; the server never sees the statement.
 func Refuse(code uint16) Fate { return Fate{kind: refuse, code: code} }
+
+// Accept answers that all is well; the server never sees the statement. So do pools of connections
+// with what a client wants to set for its session.
+func Accept() Fate { return Fate{kind: accept} }
 
 // Lie lets the server carry the statement out and answers with an error all the same. A statement
 // that returns rows costs the connection as well.

@@ -87,11 +87,10 @@ func (s *session) meet(statement []byte, in *packets) (forward, alive bool) {
 		return false, false
 	case refuse:
 		r.Fire()
-		if in.skip() != nil {
-			return false, false
-		}
-		_, err := s.Client.Write(errorPacket(r.fate.code))
-		return false, err == nil
+		return false, s.answer(in, errorPacket(r.fate.code))
+	case accept:
+		r.Fire()
+		return false, s.answer(in, okPacket())
 	case hold:
 		r.Fire()
 		select {
@@ -107,6 +106,15 @@ func (s *session) meet(statement []byte, in *packets) (forward, alive bool) {
 	case pass: // has been counted
 	}
 	return true, true
+}
+
+// answer answers a statement in the server's place, and says whether the session goes on.
+func (s *session) answer(in *packets, packet []byte) bool {
+	if in.skip() != nil {
+		return false
+	}
+	_, err := s.Client.Write(packet)
+	return err == nil
 }
 
 // down carries answers to the client.
