@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -143,6 +145,9 @@ func (s *Stack) mysqlConfig(programs mysqlPrograms) string {
 	}
 	if os.Geteuid() == 0 {
 		settings = append(settings, setting{"user", "root"})
+	}
+	for _, key := range slices.Sorted(maps.Keys(s.opts.MySQL)) {
+		settings = append(settings, setting{key, s.opts.MySQL[key]})
 	}
 	return optionFile("mysqld", settings)
 }

@@ -25,6 +25,9 @@ type Options struct {
 	// Broker are further settings of the broker, such as messageDelayLevel, its 18 delays by which
 	// it spaces redeliveries: 1 s, 5 s, 10 s ... 2 h unless it is set.
 	Broker map[string]string
+	// MySQL are further settings of the database, such as log-bin, by the names that its option
+	// file has.
+	MySQL map[string]string
 	// External are servers that run already and that the stack only uses.
 	External External
 	// Prepare is called once the database can be used, while the broker is still starting. It

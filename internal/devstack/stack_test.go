@@ -110,6 +110,7 @@ func TestStack(t *testing.T) {
 	stack := start(t, devstack.Options{
 		Home:      home,
 		ProxyHost: "127.0.0.2",
+		MySQL:     map[string]string{"max-connections": "321"},
 		Prepare: func(_ context.Context, s *devstack.Stack) error {
 			return connects(s.Address(devstack.MySQL))
 		},
@@ -135,6 +136,12 @@ func TestStack(t *testing.T) {
 		}
 	})
 	t.Run("FlushCache", func(t *testing.T) { flushCache(t, stack) })
+	t.Run("FurtherSettings", func(t *testing.T) {
+		limit, err := stack.Query(bounded(t), "SELECT @@max_connections")
+		if err != nil || limit != "321" {
+			t.Errorf("max_connections is %q (%v), want what the options say", limit, err)
+		}
+	})
 	t.Run("SendTimeDuplicate", func(t *testing.T) { sendTimeDuplicate(t, stack) })
 	t.Run("KillAndRestart", func(t *testing.T) { killAndRestart(t, stack) })
 	t.Run("PauseAndContinue", func(t *testing.T) { pauseAndContinue(t, stack) })
