@@ -267,17 +267,30 @@ func (r *Rig) checkLogs(f *findings) error {
 	return nil
 }
 
+// unwatched is how long nobody may have looked at InnoDB's transactions before the server, at the
+// next look, shows others than it did: 100 ms. Who looks more often sees the same for ever.
+const unwatched = 150 * time.Millisecond
+
+// Transactions counts the transactions of others for which a condition on a row of
+// information_schema.innodb_trx holds. It waits first, so that it does not see what was.
+func (r *Rig) Transactions(ctx context.Context, condition string) (n int, err error) {
+	pause(ctx, unwatched)
+	err = r.SQL.QueryRowContext(ctx, `SELECT COUNT(*) FROM information_schema.innodb_trx
+WHERE trx_mysql_thread_id <> CONNECTION_ID() AND `+condition).Scan(&n)
+	return n, err
+}
+
 // transactionsEnd is how long a transaction that nobody finishes may stay open: the server ends
 // it with its session.
 const transactionsEnd = 40 * time.Second
 
 // checkTransactions is the part of I11 that the database knows: no transaction is left open.
 func (r *Rig) checkTransactions(ctx context.Context, f *findings) error {
-	var open int
-	err := Until(ctx, "transactions to end", transactionsEnd, func() bool {
-		row := r.SQL.QueryRowContext(ctx, `SELECT COUNT(*) FROM information_schema.innodb_trx
-WHERE trx_mysql_thread_id <> CONNECTION_ID() AND trx_rows_locked > 0`)
-		return row.Scan(&open) == nil && open == 0
+	open := -1
+	err := Until(ctx, "transactions to end", transactionsEnd, func() (over bool) {
+		var err error
+		open, err = r.Transactions(ctx, "trx_rows_locked > 0")
+		return err == nil && open == 0
 	})
 	if err != nil && ctx.Err() == nil {
 		f.add("I11", "%d transactions hold locks %v after the last fault", open, transactionsEnd)
