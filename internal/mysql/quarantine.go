@@ -95,9 +95,14 @@ VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
 		cut(string(m.Body), maxBody), len(m.Body), at, at).Error
 }
 
+// errNotThere says that a message was not stored because it is there, and that it is not there.
+var errNotThere = errors.New("a unique key was taken, and not by the same content")
+
+// countAgain counts a delivery of content that is there. What the insert met need not have been
+// that content's key: only a row that was counted is proof that the message is kept.
 func (q *Quarantine) countAgain(ctx context.Context, item payment.Quarantined) error {
 	m := item.Message
-	return q.db.gorm.WithContext(ctx).Exec(`UPDATE quarantine
+	counted := q.db.gorm.WithContext(ctx).Exec(`UPDATE quarantine
 SET deliveries = deliveries + 1, last_seen_at = ?, kind = ?, reason = ?, detail = ?,
   serial_no = IF(serial_no = '', ?, serial_no),
   resolved_at = IF(state = 'replayed', NULL, resolved_at),
@@ -105,7 +110,11 @@ SET deliveries = deliveries + 1, last_seen_at = ?, kind = ?, reason = ?, detail 
 WHERE topic = ? AND content_hash = ?`,
 		stamp(item.At), string(item.Kind), cut(item.Reason, maxReason),
 		cut(item.Detail, maxDetail), cut(string(item.Serial), maxSerial),
-		cut(m.Topic, MaxKey), contentHash(m)).Error
+		cut(m.Topic, MaxKey), contentHash(m))
+	if counted.Error == nil && counted.RowsAffected == 0 {
+		return errNotThere
+	}
+	return counted.Error
 }
 
 // cut never returns nil, which would be NULL.

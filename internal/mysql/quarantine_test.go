@@ -108,6 +108,29 @@ func TestQuarantine_HostileContent(t *testing.T) {
 	}
 }
 
+// A duplicate key is no proof that this message is the one that has it: the insert may have met
+// another key. Put must not say that it is kept when it is not.
+func TestQuarantine_DuplicateOfAnotherKey(t *testing.T) {
+	t.Parallel()
+	f := newDatabase(t)
+	w, by := through(t, f.cfg.Address)
+	q := NewQuarantine(f.open(t, by))
+	for _, code := range []uint16{1062, 1586} {
+		item := rejected("KEY", fmt.Sprint(code))
+		r := w.Next(mysqlproxy.Containing("INSERT INTO quarantine"), mysqlproxy.Refuse(code))
+		if err := q.Put(t.Context(), item); err == nil {
+			t.Errorf("error %d: Put says that the message is kept", code)
+		}
+		met(t, r)
+		if err := q.Put(t.Context(), item); err != nil {
+			t.Errorf("error %d: afterwards: %v", code, err)
+		}
+	}
+	if n := f.number(t, "SELECT COUNT(*) FROM quarantine WHERE deliveries = 1"); n != 2 {
+		t.Errorf("%d messages are kept, want 2", n)
+	}
+}
+
 // Long keys and bodies that are alike where they are cut are not the same content.
 func TestQuarantine_ContentIsToldApartByAllOfIt(t *testing.T) {
 	t.Parallel()
