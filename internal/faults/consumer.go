@@ -180,6 +180,26 @@ func (c *Consumer) AwaitKilled(ctx context.Context, point failpoint.Point) error
 	return nil
 }
 
+// AwaitRefusal waits until a consumer has ended by itself, as one that cannot do its work, and
+// returns what it says is the reason: the lines that an operator gets to see last.
+func (c *Consumer) AwaitRefusal(ctx context.Context) (reasons []string, err error) {
+	if err := Until(ctx, "the consumer to give up", patience, func() bool {
+		return !c.Alive()
+	}); err != nil {
+		return nil, err
+	}
+	if c.process.Exit() == nil {
+		return nil, errors.New("the consumer ended as if all were well")
+	}
+	text, err := os.ReadFile(c.Log)
+	for line := range strings.Lines(string(text)) {
+		if reason, found := strings.CutPrefix(line, "payment-consumer: "); found {
+			reasons = append(reasons, strings.TrimSpace(reason))
+		}
+	}
+	return reasons, err
+}
+
 // Stop asks the consumer to end in order, which is exit status 0.
 func (c *Consumer) Stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)

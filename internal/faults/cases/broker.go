@@ -135,34 +135,13 @@ func resultsRefused(ctx context.Context, r *faults.Rig) error {
 		rocketmqproxy.Refuse(rocketmqproxy.NoPermission), rule.Always())
 	first := len(r.Record.All())
 	r.Sender.Load(ctx, faults.Usual(200))
-	if err := faults.Until(ctx, "readiness to end", soon, func() bool {
-		return !c.Ready(ctx)
-	}); err != nil {
+	if err := unready(ctx, c, refusal); err != nil {
 		return err
-	}
-	for begin := time.Now(); time.Since(begin) < refusal; {
-		if !c.Alive() || c.Ready(ctx) {
-			return errors.New("ready although no result can be sent")
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		time.Sleep(100 * time.Millisecond)
 	}
 	refused.Remove()
 	r.Journal.FiredTimes("result refused", refused.Fired(), "the proxy")
-	sent := r.Record.All()[first:]
-	for _, m := range sent {
-		if m.Status != faults.Acknowledged || !m.Valid() {
-			continue
-		}
-		got, err := firstAnswer(ctx, r, m)
-		if err != nil {
-			return err
-		}
-		if got.Attempt != 1 {
-			return fmt.Errorf("%s was answered at attempt %d, want 1", m.Key, got.Attempt)
-		}
+	if err := atFirstDelivery(ctx, r, r.Record.All()[first:]); err != nil {
+		return err
 	}
 	after, err := stored(ctx, r, retry)
 	if err == nil && after != before {

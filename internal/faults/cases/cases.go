@@ -11,7 +11,8 @@ import (
 // All returns the whole catalogue, in its order.
 func All() []faults.Case {
 	return slices.Concat(
-		crashes(), servers(), pauses(), commits(), network(), duplicates(), broker(), hostile(),
+		crashes(), servers(), pauses(), commits(), network(), duplicates(), database(),
+		broker(), hostile(),
 	)
 }
 

@@ -23,9 +23,11 @@ const (
 
 // failing makes the database refuse one order's payment, and nothing else.
 func failing(r *faults.Rig, o order.Order, code uint16) *mysqlproxy.Rule {
-	row := fmt.Sprintf("('%s','%s',", o.Serial, o.ID)
-	return r.Database.Add(mysqlproxy.Containing(row), mysqlproxy.Refuse(code), rule.Always())
+	return r.Database.Add(mysqlproxy.Containing(rowOf(o)), mysqlproxy.Refuse(code), rule.Always())
 }
+
+// rowOf is how the row of an order's payment begins in the statement that inserts it.
+func rowOf(o order.Order) string { return fmt.Sprintf("('%s','%s',", o.Serial, o.ID) }
 
 // deadLetters makes two orders fail through the whole ladder. One goes on failing as a dead
 // letter and ends in quarantine; the other can be decided by then, and is paid.

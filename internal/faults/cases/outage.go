@@ -1,0 +1,219 @@
+package cases
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"example.com/payment/internal/devstack"
+	"example.com/payment/internal/faults"
+	"example.com/payment/internal/rocketmq"
+)
+
+// outage is a database that answers and takes nothing.
+type outage struct {
+	// kind names the fault, code is what the server says then.
+	kind string
+	code uint16
+	// begin makes it so and returns what ends it.
+	begin func(context.Context, *faults.Rig) (end func() error, err error)
+}
+
+// outageLength is how long a consumer must have been unready in a row. Redeliveries come after a
+// second here, so that whatever climbed the ladder would do so several times.
+const outageLength = 5 * time.Second
+
+// run lets a load meet the outage. It is held: the consumer is not ready, nothing is given back to
+// the broker, and afterwards everything is answered at its first delivery.
+func (o outage) run(ctx context.Context, r *faults.Rig) (err error) {
+	c, err := r.Start(ctx)
+	if err != nil {
+		return err
+	}
+	retry := rocketmq.RetryTopic(devstack.ConsumerGroup)
+	before, err := stored(ctx, r, retry)
+	if err != nil {
+		return err
+	}
+	first, refusals := len(r.Record.All()), r.Database.Errors(o.code)
+	end, err := o.begin(ctx, r)
+	if err != nil {
+		return err
+	}
+	end = sync.OnceValue(end)
+	defer func() { err = errors.Join(err, end()) }()
+	for r.Database.Errors(o.code) == refusals {
+		if err := o.load(ctx, r, refusals); err != nil {
+			return err
+		}
+	}
+	if err := unready(ctx, c, outageLength); err != nil {
+		return err
+	}
+	r.Journal.FiredTimes(o.kind, r.Database.Errors(o.code)-refusals, "the server's errors")
+	if err := end(); err != nil {
+		return err
+	}
+	if err := atFirstDelivery(ctx, r, r.Record.All()[first:]); err != nil {
+		return err
+	}
+	after, err := stored(ctx, r, retry)
+	if err == nil && after != before {
+		err = fmt.Errorf("%d messages were given back", after-before)
+	}
+	return errors.Join(err, c.AwaitReady(ctx))
+}
+
+// load sends orders and waits until one of them is refused, or all are answered: while there is
+// room in the pages that a table has, a full disk still takes some.
+func (o outage) load(ctx context.Context, r *faults.Rig, refusals int) error {
+	first := len(r.Record.All())
+	r.Sender.Load(ctx, faults.Mix{Orders: 100, Repeat: 0.2, Alter: 0.02})
+	sent := r.Record.All()[first:]
+	return faults.Until(ctx, "orders to be refused", soon, func() bool {
+		answered := r.Answers.Answered()
+		for _, m := range sent {
+			if answered[m.ID] == 0 {
+				return r.Database.Errors(o.code) > refusals
+			}
+		}
+		return true
+	})
+}
+
+// unready waits until a consumer has not been ready for so long, at a stretch.
+func unready(ctx context.Context, c *faults.Consumer, length time.Duration) error {
+	since := time.Now()
+	return faults.Until(ctx, fmt.Sprint(length, " without readiness"), soon, func() bool {
+		if !c.Alive() || c.Ready(ctx) {
+			since = time.Now()
+		}
+		return time.Since(since) >= length
+	})
+}
+
+// atFirstDelivery wants every order to be answered at its first delivery.
+func atFirstDelivery(ctx context.Context, r *faults.Rig, messages []faults.Message) error {
+	for _, m := range messages {
+		if m.Status != faults.Acknowledged || !m.Valid() {
+			continue
+		}
+		got, err := firstAnswer(ctx, r, m)
+		if err != nil {
+			return err
+		}
+		if got.Attempt != 1 {
+			return fmt.Errorf("%s was answered at attempt %d, want 1", m.Key, got.Attempt)
+		}
+	}
+	return nil
+}
+
+// makeReadOnly is what happens to a server from which another one has taken over. The rig's own
+// user may write all the same; the service's may not.
+func makeReadOnly(ctx context.Context, r *faults.Rig) (end func() error, err error) {
+	return setGlobal(ctx, r, "ON", "read_only")
+}
+
+// smallDisk puts the tables into one file that does not grow: to InnoDB a full disk is a file that
+// it cannot extend, and this one is full without the right to mount anything.
+func smallDisk(o *devstack.Options) {
+	o.MySQL = map[string]string{
+		"innodb-file-per-table": "OFF", "innodb-data-file-path": "ibdata1:24M",
+	}
+}
+
+// fillDisk fills the rest of the file with rows that somebody else might have put there. They are
+// small enough to stand in their pages: MariaDB 11.4 ends itself when it has to undo a BLOB for
+// which there was no room.
+func fillDisk(ctx context.Context, r *faults.Rig) (end func() error, err error) {
+	end, err = change(ctx, r,
+		"CREATE TABLE ballast (n INT AUTO_INCREMENT PRIMARY KEY, b VARBINARY(4000)) ENGINE = InnoDB",
+		"DROP TABLE ballast")
+	if err != nil {
+		return nil, err
+	}
+	for _, rows := range []int{200, 20, 1} {
+		const row = "(REPEAT('x', 3000))"
+		statement := "INSERT INTO ballast (b) VALUES " + strings.Repeat(row+",", rows-1) + row
+		for err == nil {
+			_, err = r.SQL.ExecContext(ctx, statement)
+		}
+		if !isCode(err, tableFull) {
+			return nil, errors.Join(err, end())
+		}
+		err = nil
+	}
+	return end, nil
+}
+
+func isCode(err error, code uint16) bool {
+	var reply *mysql.MySQLError
+	return errors.As(err, &reply) && reply.Number == code
+}
+
+// slots is how many connections the server allows while others have them all.
+const slots = "20"
+
+// occupy ends the consumers' connections and takes every one that the server allows, but for two
+// that the rig needs itself. Then nobody else gets in: the administrator's one more is taken too.
+func occupy(ctx context.Context, r *faults.Rig) (end func() error, err error) {
+	if _, err := r.Database.Down(); err != nil {
+		return nil, err
+	}
+	restore, err := setGlobal(ctx, r, slots, "max_connections")
+	if err != nil {
+		return nil, err
+	}
+	var held []*sql.Conn
+	end = func() error {
+		problems := []error{restore()}
+		for _, conn := range held {
+			problems = append(problems, conn.Close())
+		}
+		return errors.Join(append(problems, r.Database.Up())...)
+	}
+	var failed error
+	err = faults.Until(ctx, "all connections", soon, func() bool {
+		for failed == nil {
+			conn, err := r.SQL.Conn(ctx)
+			if isCode(err, tooManyConnections) {
+				break
+			}
+			if failed = err; err == nil {
+				held = append(held, conn)
+			}
+		}
+		return failed != nil || onlyOurs(ctx, held)
+	})
+	if err := errors.Join(err, failed); err != nil {
+		return nil, errors.Join(err, end())
+	}
+	for range 2 {
+		_ = held[0].Close() // stays open, for the rig's next question
+		held = held[1:]
+	}
+	if err := r.Database.Up(); err != nil {
+		return nil, errors.Join(err, end())
+	}
+	return end, nil
+}
+
+// onlyOurs says whether the server has no connections but these: one that somebody else still has
+// would be free again when they leave.
+func onlyOurs(ctx context.Context, held []*sql.Conn) bool {
+	if len(held) < 3 {
+		return false
+	}
+	var name string
+	var connected int
+	err := held[0].QueryRowContext(ctx, "SHOW GLOBAL STATUS LIKE 'Threads_connected'").
+		Scan(&name, &connected)
+	return err == nil && connected == len(held)
+}
