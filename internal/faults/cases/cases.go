@@ -12,7 +12,7 @@ import (
 func All() []faults.Case {
 	return slices.Concat(
 		crashes(), servers(), pauses(), commits(), network(), duplicates(), database(),
-		broker(), hostile(),
+		cache(), broker(), hostile(),
 	)
 }
 
