@@ -130,8 +130,8 @@ func checkFiles(service types.ServiceConfig) (problems []string) {
 	return problems
 }
 
-// checkBuilds: each image of ours is built by one service. Two that build one tag do so side by side,
-// and one of them fails.
+// checkBuilds: each image of ours is built by one service. Two that build one tag do so side by
+// side, and one of them fails.
 func checkBuilds(project *types.Project) (problems []string) {
 	builders := map[string][]string{}
 	for _, name := range project.ServiceNames() {

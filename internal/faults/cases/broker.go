@@ -135,7 +135,7 @@ func resultsRefused(ctx context.Context, r *faults.Rig) error {
 		rocketmqproxy.Refuse(rocketmqproxy.NoPermission), rule.Always())
 	first := len(r.Record.All())
 	r.Sender.Load(ctx, faults.Usual(200))
-	if err := unready(ctx, c, refusal); err != nil {
+	if err := stayUnready(ctx, c, refusal); err != nil {
 		return err
 	}
 	refused.Remove()

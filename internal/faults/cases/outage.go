@@ -53,7 +53,7 @@ func (o outage) run(ctx context.Context, r *faults.Rig) (err error) {
 			return err
 		}
 	}
-	if err := unready(ctx, c, outageLength); err != nil {
+	if err := stayUnready(ctx, c, outageLength); err != nil {
 		return err
 	}
 	r.Journal.FiredTimes(o.kind, r.Database.Errors(o.code)-refusals, "the server's errors")
@@ -87,11 +87,11 @@ func (o outage) load(ctx context.Context, r *faults.Rig, refusals int) error {
 	})
 }
 
-// unready waits until a consumer has not been ready for so long, at a stretch.
-func unready(ctx context.Context, c *faults.Consumer, length time.Duration) error {
+// stayUnready waits until a consumer has not been ready for so long, at a stretch.
+func stayUnready(ctx context.Context, c *faults.Consumer, length time.Duration) error {
 	since := time.Now()
 	return faults.Until(ctx, fmt.Sprint(length, " without readiness"), soon, func() bool {
-		if !c.Alive() || c.Ready(ctx) {
+		if !unready(ctx, c) {
 			since = time.Now()
 		}
 		return time.Since(since) >= length
