@@ -110,6 +110,8 @@ func TestMetrics_Samples(t *testing.T) {
 		`payment_inflight_messages{}`:                                                           7,
 		`payment_waiting_messages{}`:                                                            5,
 		`payment_cache_lookups_total{result="hit"}`:                                             4,
+		`payment_cache_writes_total{result="ok"}`:                                               3,
+		`payment_cache_writes_total{result="error"}`:                                            2,
 		`payment_cache_breaker_open{}`:                                                          1,
 		`payment_retries_total{reason="in_place"}`:                                              2,
 		`payment_retries_total{reason="redelivery"}`:                                            1,

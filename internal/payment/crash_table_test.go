@@ -54,6 +54,12 @@ func crashTable() []row {
 			{idemtest.Commit, sim.Later, nil},
 			{idemtest.Commit, sim.Contended, nil},
 		}, []string{"decided", "duplicate by database", "duplicate by unique key"}, false},
+		// To the service it is a commit that never was: that nobody has answered from it meanwhile is
+		// what a Store promises of Find.
+		{"COMMIT is visible, the *database* crashes before it is on the disk", []point{
+			{idemtest.Commit, sim.CrashBefore, nil},
+			{idemtest.Commit, sim.Before, nil},
+		}, []string{"decided"}, false},
 		{"COMMIT, before the cache write", []point{
 			{idemtest.Put, sim.CrashBefore, nil},
 			{idemtest.Put, sim.Before, nil},
