@@ -108,6 +108,26 @@ func mustRun(t *testing.T, name string, args ...string) string {
 	return o.stdout
 }
 
+// startLoad begins to send orders. They are sent when the returned function has returned.
+func startLoad(t *testing.T, args ...string) (sent func()) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), program(t, "order-producer"),
+		append([]string{"load"}, args...)...)
+	var printed safeBuffer
+	cmd.Stdout, cmd.Stderr = &printed, &printed
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	wait := sync.OnceValue(cmd.Wait)
+	t.Cleanup(func() { _ = wait() }) // the test's context has ended it
+	return func() {
+		t.Helper()
+		if err := wait(); err != nil {
+			t.Fatalf("order-producer load %v: %v\n%s", args, err, printed.String())
+		}
+	}
+}
+
 // consumerProcess is a running payment-consumer.
 type consumerProcess struct {
 	cmd  *exec.Cmd

@@ -29,6 +29,16 @@ func database(t *testing.T) *mysql.DB {
 	return db
 }
 
+// paid is how many payments there are.
+func paid(t *testing.T, db *mysql.DB) int64 {
+	t.Helper()
+	counts, err := db.CountPayments(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return counts["paid"]
+}
+
 // decided returns which of these serials have a row.
 func decided(t *testing.T, db *mysql.DB, serials map[string]bool) map[idem.Key]payment.Record {
 	t.Helper()
@@ -69,28 +79,13 @@ func TestConsume_KilledHalfWay(t *testing.T) {
 	victim := startConsumer(t)
 
 	journal := filepath.Join(t.TempDir(), "journal.jsonl")
-	load := exec.Command(program(t, "order-producer"), "load", "--orders", "5000",
-		"--repeat", "20%", "--alter", "1%", "--malform", "1%", "--seed", "7",
-		"--rate", "1500", "--journal", journal)
-	load.Env = os.Environ()
-	var printed safeBuffer
-	load.Stdout, load.Stderr = &printed, &printed
-	if err := load.Start(); err != nil {
-		t.Fatal(err)
-	}
-	before, err := db.CountPayments(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	await(t, "the first 1,000 payments", func() bool {
-		counts, err := db.CountPayments(t.Context())
-		return err == nil && counts["paid"]-before["paid"] >= 1000
-	})
+	before := paid(t, db)
+	sent := startLoad(t, "--orders", "5000", "--repeat", "20%", "--alter", "1%", "--malform", "1%",
+		"--seed", "7", "--rate", "1500", "--journal", journal)
+	await(t, "the first 1,000 payments", func() bool { return paid(t, db)-before >= 1000 })
 	victim.kill(t)
 	startConsumer(t)
-	if err := load.Wait(); err != nil {
-		t.Fatalf("order-producer load: %v\n%s", err, printed.String())
-	}
+	sent()
 
 	valid, altered, malformed := sortJournal(readJournal(t, journal))
 	if len(valid) < 4900 || len(altered) == 0 || len(malformed) == 0 {
@@ -183,10 +178,16 @@ func TestConsume_Shutdown(t *testing.T) {
 	db := database(t)
 	first := startConsumer(t)
 	journal := filepath.Join(t.TempDir(), "journal.jsonl")
-	mustRun(t, "order-producer", "load", "--orders", "2000", "--seed", "8", "--journal", journal)
+	before := paid(t, db)
+	sent := startLoad(t, "--orders", "2000", "--seed", "8", "--rate", "1000", "--journal", journal)
+	await(t, "the first 200 payments", func() bool { return paid(t, db)-before >= 200 })
 	if status := first.stop(t); status != 0 {
 		t.Errorf("SIGTERM under load: exit status %d", status)
 	}
+	if done := paid(t, db) - before; done >= 2000 {
+		t.Errorf("%d payments at the end: there was no load", done)
+	}
+	sent()
 	startConsumer(t)
 	valid, _, _ := sortJournal(readJournal(t, journal))
 	await(t, "every serial to be decided", func() bool {
@@ -216,6 +217,22 @@ func TestConsume_ShutdownHangs(t *testing.T) {
 	status := c.stop(t)
 	if status != 1 || !strings.Contains(c.log.String(), "not ended within the grace period") {
 		t.Errorf("exit status %d; the end of its log:\n%s", status, tail(c.log.String()))
+	}
+}
+
+// TestAudit_ExitStatus: an audit with other keys than the consumers' knows nothing of the cache.
+func TestAudit_ExitStatus(t *testing.T) {
+	requireStack(t)
+	db := database(t)
+	startConsumer(t)
+	before := paid(t, db)
+	mustRun(t, "order-producer", "load", "--orders", "20", "--seed", "10")
+	await(t, "20 payments", func() bool { return paid(t, db)-before >= 20 })
+	audit(t)
+	o := run(t, "payment-consumer", []string{"PAYMENT_CACHE_KEYS=other:" + strings.Repeat("5a", 32)},
+		"audit")
+	if o.status != 1 || !strings.Contains(o.stdout, "values verifies") {
+		t.Errorf("with other keys: status %d\n%s%s", o.status, o.stdout, o.stderr)
 	}
 }
 
