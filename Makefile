@@ -11,8 +11,8 @@ TEST_FLAGS   :=
 RACE         := $(if $(shell command -v $${CC:-gcc} 2>/dev/null),-race)
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor demo up down build test unit faults soak mutants exhibits lint fmt \
-	compose-check clean $(PROGRAMS)
+.PHONY: help doctor demo up down build test unit faults soak mutants exhibits reliability \
+	lint fmt compose-check clean $(PROGRAMS)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -57,6 +57,9 @@ soak: build ## faults at random, DURATION=2h SEED=n
 
 mutants: build ## deliberate mistakes, which the fault suite must catch, or MUTANT=insert-ignore
 	@$(LAB) mutants $(if $(MUTANT),--mutant $(MUTANT)) $(if $(SEED),--seed $(SEED))
+
+reliability: build ## write docs/reliability.md from the last faults, mutants and soak
+	@$(LAB) reliability
 
 exhibits: build ## three wrong orders of writes, and how they fail
 	@$(LAB) exhibits

@@ -38,7 +38,7 @@ var counters = map[string]string{ //nolint:gochecknoglobals // never changes
 // NewVerdict is the verdict of a run in which nothing has happened yet.
 func NewVerdict(seed uint64) Verdict {
 	v := Verdict{
-		Seed: seed, Counters: map[string]int{"duplicates": 0}, KillsAt: map[string]int{},
+		Seed: seed, Counters: map[string]int{"duplicates": 0, "conflicts": 0}, KillsAt: map[string]int{},
 	}
 	for kind := range counters {
 		v.Counters[kind] = 0
