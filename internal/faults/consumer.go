@@ -28,6 +28,8 @@ type Consumer struct {
 	// Log is the file that it writes to.
 	Log string
 	ops string
+	// races is how many reports of the race detector in its log have been told.
+	races int
 }
 
 // Launch starts a consumer and does not wait for it. env, NAME=value, is added to its environment.

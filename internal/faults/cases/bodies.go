@@ -126,13 +126,3 @@ func deflate(body []byte) []byte {
 	_ = w.Close()
 	return out.Bytes()
 }
-
-// stored is how many messages a topic has ever taken.
-func stored(ctx context.Context, r *faults.Rig, topic string) (int64, error) {
-	queues, err := r.Admin.Offsets(ctx, devstack.ConsumerGroup, topic)
-	var sum int64
-	for _, q := range queues {
-		sum += q.Max
-	}
-	return sum, err
-}

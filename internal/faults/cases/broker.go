@@ -126,28 +126,18 @@ func resultsRefused(ctx context.Context, r *faults.Rig) error {
 	if err != nil {
 		return err
 	}
-	retry := rocketmq.RetryTopic(devstack.ConsumerGroup)
-	before, err := stored(ctx, r, retry)
-	if err != nil {
-		return err
-	}
-	refused := r.Broker.Add(rocketmqproxy.Sends(devstack.ResultTopic),
-		rocketmqproxy.Refuse(rocketmqproxy.NoPermission), rule.Always())
-	first := len(r.Record.All())
-	r.Sender.Load(ctx, faults.Usual(200))
-	if err := stayUnready(ctx, c, refusal); err != nil {
-		return err
-	}
-	refused.Remove()
-	r.Journal.FiredTimes("result refused", refused.Fired(), "the proxy")
-	if err := atFirstDelivery(ctx, r, r.Record.All()[first:]); err != nil {
-		return err
-	}
-	after, err := stored(ctx, r, retry)
-	if err == nil && after != before {
-		err = fmt.Errorf("%d messages were given back", after-before)
-	}
-	return errors.Join(err, c.AwaitReady(ctx))
+	return nothingGivenBack(ctx, r, func() error {
+		refused := r.Broker.Add(rocketmqproxy.Sends(devstack.ResultTopic),
+			rocketmqproxy.Refuse(rocketmqproxy.NoPermission), rule.Always())
+		first := len(r.Record.All())
+		r.Sender.Load(ctx, faults.Usual(200))
+		if err := stayUnready(ctx, c, refusal); err != nil {
+			return err
+		}
+		refused.Remove()
+		r.Journal.FiredTimes("result refused", refused.Fired(), "the proxy")
+		return errors.Join(firstDeliveries(ctx, r, r.Record.All()[first:]), c.AwaitReady(ctx))
+	})
 }
 
 // newGroup starts a group that nobody has heard of: it reads from the first message on, and

@@ -139,19 +139,6 @@ func (t *trial) awaitAnswer(ctx context.Context, e expectation) error {
 	return err
 }
 
-// firstAnswer waits for what a message's sender is told first.
-func firstAnswer(
-	ctx context.Context, r *faults.Rig, m faults.Message,
-) (order.Result, error) {
-	return await(ctx, "an answer to "+m.Key, func() (order.Result, bool, error) {
-		answers := r.Answers.Answers(m.ID)
-		if len(answers) == 0 {
-			return order.Result{}, false, nil
-		}
-		return answers[0], true, nil
-	})
-}
-
 // await waits until something can be had, or its search fails.
 func await[T any](
 	ctx context.Context, what string, look func() (T, bool, error),

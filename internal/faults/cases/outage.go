@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -13,7 +12,6 @@ import (
 
 	"example.com/payment/internal/devstack"
 	"example.com/payment/internal/faults"
-	"example.com/payment/internal/rocketmq"
 )
 
 // outage is a database that answers and takes nothing.
@@ -31,16 +29,15 @@ const outageLength = 5 * time.Second
 
 // run lets a load meet the outage. It is held: the consumer is not ready, nothing is given back to
 // the broker, and afterwards everything is answered at its first delivery.
-func (o outage) run(ctx context.Context, r *faults.Rig) (err error) {
+func (o outage) run(ctx context.Context, r *faults.Rig) error {
 	c, err := r.Start(ctx)
 	if err != nil {
 		return err
 	}
-	retry := rocketmq.RetryTopic(devstack.ConsumerGroup)
-	before, err := stored(ctx, r, retry)
-	if err != nil {
-		return err
-	}
+	return nothingGivenBack(ctx, r, func() error { return o.meet(ctx, r, c) })
+}
+
+func (o outage) meet(ctx context.Context, r *faults.Rig, c *faults.Consumer) (err error) {
 	first, refusals := len(r.Record.All()), r.Database.Errors(o.code)
 	end, err := o.begin(ctx, r)
 	if err != nil {
@@ -60,14 +57,7 @@ func (o outage) run(ctx context.Context, r *faults.Rig) (err error) {
 	if err := end(); err != nil {
 		return err
 	}
-	if err := atFirstDelivery(ctx, r, r.Record.All()[first:]); err != nil {
-		return err
-	}
-	after, err := stored(ctx, r, retry)
-	if err == nil && after != before {
-		err = fmt.Errorf("%d messages were given back", after-before)
-	}
-	return errors.Join(err, c.AwaitReady(ctx))
+	return errors.Join(firstDeliveries(ctx, r, r.Record.All()[first:]), c.AwaitReady(ctx))
 }
 
 // load sends orders and waits until one of them is refused, or all are answered: while there is
@@ -85,34 +75,6 @@ func (o outage) load(ctx context.Context, r *faults.Rig, refusals int) error {
 		}
 		return true
 	})
-}
-
-// stayUnready waits until a consumer has not been ready for so long, at a stretch.
-func stayUnready(ctx context.Context, c *faults.Consumer, length time.Duration) error {
-	since := time.Now()
-	return faults.Until(ctx, fmt.Sprint(length, " without readiness"), soon, func() bool {
-		if !unready(ctx, c) {
-			since = time.Now()
-		}
-		return time.Since(since) >= length
-	})
-}
-
-// atFirstDelivery wants every order to be answered at its first delivery.
-func atFirstDelivery(ctx context.Context, r *faults.Rig, messages []faults.Message) error {
-	for _, m := range messages {
-		if m.Status != faults.Acknowledged || !m.Valid() {
-			continue
-		}
-		got, err := firstAnswer(ctx, r, m)
-		if err != nil {
-			return err
-		}
-		if got.Attempt != 1 {
-			return fmt.Errorf("%s was answered at attempt %d, want 1", m.Key, got.Attempt)
-		}
-	}
-	return nil
 }
 
 // makeReadOnly is what happens to a server from which another one has taken over. The rig's own

@@ -86,39 +86,6 @@ func pauseDatabase(ctx context.Context, r *faults.Rig) error {
 	})
 }
 
-// heldUntil wants consumers to say that they are not ready, and to go on saying so until a time.
-func heldUntil(ctx context.Context, end time.Time, consumers ...*faults.Consumer) error {
-	if err := awaitUnready(ctx, consumers...); err != nil {
-		return err
-	}
-	for time.Now().Before(end) && ctx.Err() == nil {
-		for _, c := range consumers {
-			if !c.Alive() || c.Ready(ctx) {
-				return errors.New("ready although a server that is needed stands still")
-			}
-		}
-		rest(ctx, 100*time.Millisecond)
-	}
-	return ctx.Err()
-}
-
-// firstDeliveries wants each message to be answered by its first delivery.
-func firstDeliveries(ctx context.Context, r *faults.Rig, messages []faults.Message) error {
-	for _, m := range messages {
-		if m.Status != faults.Acknowledged || !m.Valid() {
-			continue
-		}
-		got, err := firstAnswer(ctx, r, m)
-		if err != nil {
-			return err
-		}
-		if got.Attempt != 1 {
-			return fmt.Errorf("%s was answered at attempt %d, want 1", m.Key, got.Attempt)
-		}
-	}
-	return nil
-}
-
 // pauseCache stops Redis. A lookup gives up after 100 ms and, after a few, lookups are not tried
 // any more; so orders are paid through the database, and cost little more than without a cache.
 func pauseCache(ctx context.Context, r *faults.Rig) error {

@@ -151,16 +151,3 @@ func noticed(ctx context.Context, r *faults.Rig, c *faults.Consumer, deleted int
 	}
 	return err
 }
-
-// allAnswered waits until everybody is answered whose message the broker took and still has.
-func allAnswered(ctx context.Context, r *faults.Rig) error {
-	return faults.Until(ctx, "answers", soon, func() bool {
-		answered := r.Answers.Answered()
-		for _, m := range r.Record.All() {
-			if m.Status == faults.Acknowledged && m.Valid() && answered[m.ID] == 0 {
-				return false
-			}
-		}
-		return true
-	})
-}

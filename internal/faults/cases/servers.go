@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"time"
 
 	"example.com/payment/internal/devstack"
 	"example.com/payment/internal/faults"
 	"example.com/payment/internal/order"
-	"example.com/payment/internal/rocketmq"
 )
 
 func servers() []faults.Case {
@@ -128,15 +126,6 @@ func startSome(
 	return all, awaitReady(ctx, all...)
 }
 
-func awaitReady(ctx context.Context, all ...*faults.Consumer) error {
-	for _, c := range all {
-		if err := c.AwaitReady(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // working draws one of the consumers that have decided something.
 func working(ctx context.Context, r *faults.Rig) (drawn *faults.Consumer, err error) {
 	err = faults.Until(ctx, "a consumer to work", trafficLimit, func() bool {
@@ -207,71 +196,6 @@ func payments(ctx context.Context, r *faults.Rig) error {
 	return faults.Until(ctx, "a payment", trafficLimit, func() bool {
 		return decisions(ctx, r, `outcome="paid"`) > before
 	})
-}
-
-// unready says whether a consumer itself says that it is not ready: that no answer comes may be
-// the machine's fault.
-func unready(ctx context.Context, c *faults.Consumer) bool {
-	_, status, err := c.Get(ctx, "/readyz")
-	return err == nil && status == http.StatusServiceUnavailable
-}
-
-func awaitUnready(ctx context.Context, all ...*faults.Consumer) error {
-	for _, c := range all {
-		if err := faults.Until(ctx, "readiness to end", soon, func() bool {
-			return unready(ctx, c)
-		}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// readyAllAlong does something and wants a consumer never to say meanwhile that it is not ready.
-func readyAllAlong(ctx context.Context, c *faults.Consumer, do func() error) error {
-	over := make(chan struct{})
-	var lapse error
-	var watch sync.WaitGroup
-	watch.Go(func() {
-		for lapse == nil {
-			if unready(ctx, c) {
-				lapse = errors.New("the consumer was not ready, and can do its work")
-			}
-			select {
-			case <-time.After(100 * time.Millisecond):
-			case <-over:
-				return
-			}
-		}
-	})
-	err := do()
-	close(over)
-	watch.Wait()
-	return errors.Join(err, lapse)
-}
-
-// nothingGivenBack does something and wants no message to have been sent up the retry ladder by
-// it. What is to be counted must be answered when it returns.
-func nothingGivenBack(ctx context.Context, r *faults.Rig, do func() error) error {
-	before, err := givenBack(ctx, r)
-	if err != nil {
-		return err
-	}
-	if err := do(); err != nil {
-		return err
-	}
-	after, err := givenBack(ctx, r)
-	if err == nil && after != before {
-		err = fmt.Errorf("%d messages were given back, and nothing was wrong with them", after-before)
-	}
-	return err
-}
-
-// givenBack is how many messages the broker was ever asked to deliver later, or has given up.
-func givenBack(ctx context.Context, r *faults.Rig) (int64, error) {
-	later, err := stored(ctx, r, rocketmq.RetryTopic(devstack.ConsumerGroup))
-	dead, deadErr := stored(ctx, r, rocketmq.DeadLetterTopic(devstack.ConsumerGroup))
-	return later + dead, errors.Join(err, deadErr)
 }
 
 // killCache kills Redis. Orders are paid without it, by consumers that are ready all along; what

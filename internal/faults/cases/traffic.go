@@ -47,22 +47,6 @@ func copiesOf(o order.Order, times int) []order.Order {
 	return orders
 }
 
-// awaitAnswers waits until the sender of each acknowledged message has been told what became
-// of it.
-func awaitAnswers(
-	ctx context.Context, r *faults.Rig, what string, messages ...faults.Message,
-) error {
-	return faults.Until(ctx, "answers to "+what, trafficLimit, func() bool {
-		answered := r.Answers.Answered()
-		for _, m := range messages {
-			if m.Status == faults.Acknowledged && answered[m.ID] == 0 {
-				return false
-			}
-		}
-		return true
-	})
-}
-
 // decisions adds up what the consumers that run have decided; the labels are as /metrics has
 // them.
 func decisions(ctx context.Context, r *faults.Rig, labels ...string) int {

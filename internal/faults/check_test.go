@@ -1,0 +1,24 @@
+package faults
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestOwnRaces: a race counts when our code has a part in it.
+func TestOwnRaces(t *testing.T) {
+	t.Parallel()
+	const client = "Read at 0x1 by goroutine 1:\n  client.(*pushConsumer).pull()\n"
+	log := "{}\n==================\nWARNING: DATA RACE\n" + client + "==================\n" +
+		"{}\n==================\nWARNING: DATA RACE\n" + client +
+		"  example.com/payment/internal/idem.(*Guard).run()\n==================\n{}\n"
+	want := []string{"Read at 0x1 by goroutine 1: client.(*pushConsumer).pull() " +
+		"example.com/payment/internal/idem.(*Guard).run()"}
+	if diff := cmp.Diff(want, ownRaces(log)); diff != "" {
+		t.Error(diff)
+	}
+	if len(ownRaces("nothing")) != 0 {
+		t.Error("a race in a log without one")
+	}
+}
