@@ -45,6 +45,9 @@ type exhibit struct {
 
 // Run consumes until ctx ends.
 func Run(ctx context.Context, o textbook.Order, environ []string, out io.Writer) (err error) {
+	if _, err := textbook.New(o, nil, nil); err != nil {
+		return err // a mistake in the name, told before anything that is missing
+	}
 	cfg, err := config.LoadConsumer(config.Input{Environ: environ}, config.NeedMySQL,
 		config.NeedCache)
 	if err != nil {
