@@ -159,6 +159,30 @@ func (p *Producer) Send(ctx context.Context, out Outgoing) (Receipt, error) {
 	return receipt, nil
 }
 
+// SendBatch sends messages of one topic at once, for bulk loads: the broker stores all of them, in
+// one queue, or none. Together they must be below the broker's limit for one message. The error is
+// one of those that Send returns, and holds for all.
+func (p *Producer) SendBatch(ctx context.Context, batch []Outgoing) error {
+	messages := make([]*primitive.Message, len(batch))
+	for i, out := range batch {
+		out.ID = orDefault(out.ID, newMessageID())
+		if err := p.validate(out); err != nil {
+			return err
+		}
+		if out.Topic != batch[0].Topic {
+			return fmt.Errorf("%w: a batch is for one topic", ErrInvalid)
+		}
+		messages[i] = clientMessage(out)
+	}
+	if len(messages) == 0 {
+		return nil
+	}
+	if _, err := p.send(ctx, batch[0].Topic, messages...); err != nil {
+		return fmt.Errorf("send %d messages to topic %s: %w", len(batch), batch[0].Topic, err)
+	}
+	return nil
+}
+
 // Close waits for the sends that are under way, at most the time of their attempts, and closes.
 func (p *Producer) Close() error {
 	p.mu.Lock()

@@ -288,3 +288,36 @@ func TestNewMessageID(t *testing.T) {
 		seen[id] = true
 	}
 }
+
+// TestProducer_SendBatch: all messages go out as one batch, or none does.
+func TestProducer_SendBatch(t *testing.T) {
+	t.Parallel()
+	message := func(topic, key string) Outgoing {
+		return Outgoing{Topic: topic, Key: key, Body: []byte("{}")}
+	}
+	for name, test := range map[string]struct {
+		batch   []Outgoing
+		want    error
+		batches int
+	}{
+		"Empty":     {nil, nil, 0},
+		"Two":       {[]Outgoing{message("T", "a"), message("T", "b")}, nil, 1},
+		"TwoTopics": {[]Outgoing{message("T", "a"), message("U", "b")}, ErrInvalid, 0},
+		"Invalid":   {[]Outgoing{message("T", "a"), message("T", "b c")}, ErrInvalid, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client := &scripted{}
+			err := scriptedProducer(t, client).SendBatch(t.Context(), test.batch)
+			if !errors.Is(err, test.want) || len(client.batches) != test.batches {
+				t.Errorf("error %v, %d batches; want %v, %d", err, len(client.batches), test.want,
+					test.batches)
+			}
+			for _, batch := range client.batches {
+				if len(batch) != len(test.batch) {
+					t.Errorf("a batch of %d, want %d", len(batch), len(test.batch))
+				}
+			}
+		})
+	}
+}
