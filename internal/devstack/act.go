@@ -57,6 +57,17 @@ func (p *Process) Stop(ctx context.Context) error {
 	return p.process.exit
 }
 
+// PID is the process number of one of the stack's servers. It is 0 for one that does not run or is
+// somebody else's.
+func (s *Stack) PID(name Server) int {
+	for _, one := range s.servers {
+		if p := one.current(); one.name == name && p != nil && p.alive() {
+			return p.id.PID
+		}
+	}
+	return 0
+}
+
 // Query runs SQL on the stack's database as its administrator and returns the rows, a line each
 // with tabs between columns. Only ctx bounds it.
 func (s *Stack) Query(ctx context.Context, sql string) (string, error) {
