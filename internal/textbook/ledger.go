@@ -44,7 +44,10 @@ ALTER TABLE payments ADD COLUMN message_id VARCHAR(128) CHARACTER SET ascii COLL
 var errTaken = errors.New("textbook: the token is taken")
 
 // Ledger keeps payments with gorm, as its documentation shows it. It is safe for concurrent use.
-type Ledger struct{ db *gorm.DB }
+type Ledger struct {
+	db        *gorm.DB
+	committed func(order.Serial)
+}
 
 // Database says where the ledger is.
 type Database struct {
@@ -56,6 +59,9 @@ type Database struct {
 	// AsText sends statements with their values in them, so that a proxy on the way can tell them
 	// apart. Without it gorm prepares each, which takes three round trips.
 	AsText bool
+	// Committed, if set, is told of each payment right after its COMMIT was answered. It is called
+	// by many at once.
+	Committed func(order.Serial)
 }
 
 // OpenLedger opens a pool.
@@ -76,7 +82,10 @@ func OpenLedger(at Database) (*Ledger, error) {
 	}
 	pool.SetMaxOpenConns(at.Connections)
 	pool.SetMaxIdleConns(at.Connections)
-	return &Ledger{db: db}, nil
+	if at.Committed == nil {
+		at.Committed = func(order.Serial) {}
+	}
+	return &Ledger{db: db, committed: at.Committed}, nil
 }
 
 // Close closes the pool.
@@ -164,6 +173,9 @@ func (l *Ledger) pay(
 	var refused *mysql.MySQLError
 	if errors.As(err, &refused) && refused.Number == 1062 {
 		return record{}, errTaken
+	}
+	if err == nil {
+		l.committed(req.Payload.Serial)
 	}
 	return r, unavailable(err)
 }

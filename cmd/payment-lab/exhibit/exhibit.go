@@ -17,6 +17,7 @@ import (
 	"example.com/payment/internal/idem"
 	"example.com/payment/internal/mysql"
 	"example.com/payment/internal/ops"
+	"example.com/payment/internal/order"
 	"example.com/payment/internal/payment"
 	"example.com/payment/internal/redis"
 	"example.com/payment/internal/rocketmq"
@@ -32,22 +33,33 @@ const (
 // grace is how long what is under way may take to end.
 const grace = 20 * time.Second
 
+// Options say how an exhibit consumes.
+type Options struct {
+	Order textbook.Order
+	// Bench makes it as light as tutorials do, to be measured: it sends no results, and takes the
+	// settings of gorm and of the driver as they come. Without it statements go out as text,
+	// for a proxy to read.
+	Bench bool
+	// Committed, if set, is told of each payment when it is committed.
+	Committed func(order.Serial)
+}
+
 // exhibit is one consumer.
 type exhibit struct {
+	opts    Options
 	cfg     config.Consumer
+	metrics *ops.Metrics
 	log     *zap.Logger
 	db      *mysql.DB // of the quarantine and the ledger epoch
 	ledger  *textbook.Ledger
 	cache   *redis.Cache[payment.Answer]
-	results *rocketmq.Results
+	results payment.Results
+	sender  *rocketmq.Results // nil when no results are sent
 	orders  *rocketmq.Consumer
 }
 
 // Run consumes until ctx ends.
-func Run(ctx context.Context, o textbook.Order, environ []string, out io.Writer) (err error) {
-	if _, err := textbook.New(o, nil, nil); err != nil {
-		return err // a mistake in the name, told before anything that is missing
-	}
+func Run(ctx context.Context, opts Options, environ []string, out io.Writer) (err error) {
 	cfg, err := config.LoadConsumer(config.Input{Environ: environ}, config.NeedMySQL,
 		config.NeedCache)
 	if err != nil {
@@ -59,16 +71,18 @@ func Run(ctx context.Context, o textbook.Order, environ []string, out io.Writer)
 	}
 	rocketmq.QuietClientLogs(log)
 	redis.QuietClientLogs(log)
-	e := &exhibit{cfg: cfg, log: log}
+	e := &exhibit{
+		opts: opts, cfg: cfg, log: log, metrics: ops.NewMetrics(ops.Build{Version: "exhibit"}),
+	}
 	defer func() { err = errors.Join(err, e.close()) }()
-	if err := e.open(ctx, o); err != nil {
+	if err := e.open(ctx); err != nil {
 		return err
 	}
 	return e.consume(ctx)
 }
 
 // open makes everything that the exhibit consists of.
-func (e *exhibit) open(ctx context.Context, o textbook.Order) (err error) {
+func (e *exhibit) open(ctx context.Context) (err error) {
 	at := e.cfg.MySQL
 	if e.db, err = mysql.Open(mysql.Config{
 		Address: at.Address, Database: at.Database, User: at.User, Password: at.Password.Reveal(),
@@ -80,7 +94,8 @@ func (e *exhibit) open(ctx context.Context, o textbook.Order) (err error) {
 	}
 	if e.ledger, err = textbook.OpenLedger(textbook.Database{
 		Address: at.Address, Name: at.Database, User: at.User, Password: at.Password.Reveal(),
-		Connections: connections, ReadTimeout: at.ReadTimeout, AsText: true,
+		Connections: connections, ReadTimeout: at.ReadTimeout, AsText: !e.opts.Bench,
+		Committed: e.opts.Committed,
 	}); err != nil {
 		return err
 	}
@@ -95,25 +110,22 @@ func (e *exhibit) open(ctx context.Context, o textbook.Order) (err error) {
 	}, e.db.Epoch, e.log); err != nil {
 		return err
 	}
-	return e.openBroker(o)
+	return e.openBroker()
 }
 
-func (e *exhibit) openBroker(o textbook.Order) (err error) {
+func (e *exhibit) openBroker() (err error) {
 	instance := rocketmq.UniqueInstance()
-	if e.results, err = rocketmq.NewResults(rocketmq.ResultsConfig{
-		Producer: cli.Producer(e.cfg.RocketMQ.Broker, e.cfg.RocketMQ.Sending, "exhibit-sender",
-			instance+"-results"),
-		Topic: e.cfg.RocketMQ.ResultTopic,
-	}, e.log); err != nil {
+	if err := e.openResults(instance); err != nil {
 		return err
 	}
-	flow, err := textbook.New(o, e.cache, e.ledger)
+	flow, err := textbook.New(e.opts.Order, e.cache, e.ledger)
 	if err != nil {
 		return err
 	}
 	service := payment.NewService(flow, mysql.NewQuarantine(e.db), e.results,
 		idem.NewHold(idem.HoldOptions{}), idem.NewHold(idem.HoldOptions{}),
-		payment.Options{Instance: instance, HoldLimit: e.cfg.Hold.Limit})
+		payment.Options{Instance: instance, HoldLimit: e.cfg.Hold.Limit,
+			Observe: e.metrics.Observe})
 	handle := func(ctx context.Context, m payment.Message) payment.Disposition {
 		return service.Handle(textbook.WithMessageID(ctx, m.ID), m)
 	}
@@ -125,12 +137,31 @@ func (e *exhibit) openBroker(o textbook.Order) (err error) {
 	return err
 }
 
+// openResults makes what tells callers what became of their requests.
+func (e *exhibit) openResults(instance string) (err error) {
+	if e.opts.Bench {
+		e.results = noResults{}
+		return nil
+	}
+	e.sender, err = rocketmq.NewResults(rocketmq.ResultsConfig{
+		Producer: cli.Producer(e.cfg.RocketMQ.Broker, e.cfg.RocketMQ.Sending, "exhibit-sender",
+			instance+"-results"),
+		Topic: e.cfg.RocketMQ.ResultTopic,
+	}, e.log)
+	e.results = e.sender
+	return err
+}
+
+// noResults tells nobody.
+type noResults struct{}
+
+func (noResults) Send(context.Context, order.Result) error { return nil }
+
 // consume says that it is ready when it is, and until ctx ends.
 func (e *exhibit) consume(ctx context.Context) (err error) {
 	health := ops.NewHealth(time.Now, nil)
 	ready := health.Require("orders")
-	server := ops.NewServer(e.cfg.Ops.Address, health, ops.NewMetrics(ops.Build{Version: "exhibit"}),
-		e.log)
+	server := ops.NewServer(e.cfg.Ops.Address, health, e.metrics, e.log)
 	if err := server.Start(ctx); err != nil {
 		return err
 	}
@@ -158,8 +189,8 @@ func (e *exhibit) consume(ctx context.Context) (err error) {
 // close ends what was opened.
 func (e *exhibit) close() error {
 	var problems []error
-	if e.results != nil {
-		problems = append(problems, e.results.Close())
+	if e.sender != nil {
+		problems = append(problems, e.sender.Close())
 	}
 	if e.cache != nil {
 		problems = append(problems, e.cache.Close())
