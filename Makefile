@@ -11,8 +11,8 @@ TEST_FLAGS   :=
 RACE         := $(if $(shell command -v $${CC:-gcc} 2>/dev/null),-race)
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor demo up down build test unit faults soak mutants exhibits reliability \
-	lint fmt compose-check clean $(PROGRAMS)
+.PHONY: help doctor demo up down build test unit faults soak mutants exhibits reliability bench \
+	bench-compare bench-baseline lint fmt compose-check clean $(PROGRAMS)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -63,6 +63,20 @@ reliability: build ## write docs/reliability.md from the last faults, mutants an
 
 exhibits: build ## three wrong orders of writes, and how they fail
 	@$(LAB) exhibits
+
+QUICK     :=
+TOLERANCE := 0.15
+
+# The consumers under measurement are built by the command itself.
+bench: payment-lab ## what idempotence costs, on a machine that does nothing else; or QUICK=1
+	@$(LAB) bench $(if $(filter-out 0,$(QUICK)),--quick)
+
+bench-compare: payment-lab ## the last measurement against the one that is kept here
+	@$(LAB) bench-compare --tolerance $(TOLERANCE)
+
+bench-baseline: ## keep the last measurement, and the plot that the README shows
+	cp bench/out/result.json bench/baseline.json
+	cp bench/out/throughput.svg bench/throughput.svg
 
 lint: $(LINT) ## go vet and golangci-lint
 	go vet ./...

@@ -3,6 +3,7 @@ module example.com/payment
 go 1.26.0
 
 require (
+	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	github.com/apache/rocketmq-client-go/v2 v2.1.3-0.20251226070945-2173d070fd1b
 	github.com/bojanz/currency v1.4.2
 	github.com/go-sql-driver/mysql v1.10.1

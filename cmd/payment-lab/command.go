@@ -47,8 +47,8 @@ PATH, or one that runs already:
 	root.PersistentFlags().StringVar(&l.home, "home", home,
 		"folder for the servers' files and their data (PAYMENT_LAB_HOME)")
 	root.AddCommand(l.doctor(), l.demo(), l.up(), l.down(), l.exec(),
-		l.faults(), l.soak(), l.mutants(), l.reliability(), l.exhibits(),
-		l.exhibit())
+		l.faults(), l.soak(), l.mutants(), l.reliability(), l.exhibits(), l.exhibit(),
+		l.bench(), l.benchCompare(), l.benchDrop())
 	return root
 }
 

@@ -8,13 +8,16 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"example.com/payment/cmd/payment-lab/exhibit"
+	"example.com/payment/internal/bench/probe"
 	"example.com/payment/internal/faults"
 	"example.com/payment/internal/faults/cases"
 	"example.com/payment/internal/faults/mutants"
+	"example.com/payment/internal/order"
 	"example.com/payment/internal/textbook"
 )
 
@@ -42,16 +45,24 @@ func allShown() []shown {
 }
 
 func (l *lab) exhibit() *cobra.Command {
-	return &cobra.Command{
+	var bench bool
+	cmd := &cobra.Command{
 		Use:    "exhibit ORDER",
 		Short:  "Consume with an order of writes out of a textbook",
 		Long:   "Reads the same variables as payment-consumer. Never use it for payments.",
 		Hidden: true, // payment-lab exhibits starts it
 		Args:   cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return exhibit.Run(cmd.Context(), textbook.Order(args[0]), os.Environ(), os.Stderr)
+			opts := exhibit.Options{Order: textbook.Order(args[0]), Bench: bench}
+			if bench {
+				log := probe.FromEnv()
+				opts.Committed = func(s order.Serial) { log.Committed(string(s), time.Now()) }
+			}
+			return exhibit.Run(cmd.Context(), opts, os.Environ(), os.Stderr)
 		},
 	}
+	cmd.Flags().BoolVar(&bench, "bench", false, "send no results, to be measured")
+	return cmd
 }
 
 func (l *lab) exhibits() *cobra.Command {

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"example.com/payment/internal/bench"
+	"example.com/payment/internal/rocketmq"
+)
+
+// benchBaseline is the result that is kept with the sources, and benchFolder where new ones go.
+const (
+	benchBaseline = "bench/baseline.json"
+	benchFolder   = "bench/out"
+)
+
+func (l *lab) bench() *cobra.Command {
+	var quick bool
+	var folder string
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure what idempotence costs, as ratios within one run",
+		Long: `Starts servers of its own and measures the service against programs that do less: one that
+only acknowledges, the service without idempotence, and the flow of the textbook. Runs that are
+compared take turns. The figures are printed, and written to result.json with a plot beside it.
+docs/performance.md says what they mean. A machine that does nothing else gives better ones.`,
+		Example: "  payment-lab bench --quick",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return l.runBench(cmd.Context(), folder, quick)
+		},
+	}
+	cmd.Flags().BoolVar(&quick, "quick", false, "fewer and shorter runs, in under five minutes")
+	cmd.Flags().StringVar(&folder, "folder", benchFolder, "where the result and the plot go")
+	return cmd
+}
+
+func (l *lab) runBench(ctx context.Context, folder string, quick bool) error {
+	rocketmq.QuietClientLogs(zap.NewNop())
+	root, err := moduleRoot(ctx)
+	if err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	result, err := bench.Measure(ctx, bench.Config{
+		Home: l.home, Root: root, Self: self, Folder: filepath.Join("build", "bench"),
+		Plan: bench.NewPlan(quick), Out: l.out, Progress: l.progress,
+	})
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(folder, "result.json")
+	if err := bench.Write(path, result); err != nil {
+		return err
+	}
+	if err := bench.WritePlot(filepath.Join(folder, "throughput.svg"), result); err != nil {
+		return err
+	}
+	bench.WriteTable(l.out, result)
+	fmt.Fprintf(l.out, "\nbench: seconds=%.0f result=%s\n", result.Seconds, path)
+	return nil
+}
+
+func (l *lab) benchCompare() *cobra.Command {
+	var against, with string
+	var tolerance float64
+	cmd := &cobra.Command{
+		Use:   "bench-compare",
+		Short: "Compare the last measurement with the one that is kept with the sources",
+		Long: `Compares the ratios of two results of payment-lab bench. The exit status is 1 if any became
+worse by more than the tolerance, or is missing. Ratios of latency, which vary more, get three
+times the tolerance.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			before, err := bench.Read(against)
+			if err != nil {
+				return err
+			}
+			after, err := bench.Read(with)
+			if err != nil {
+				return fmt.Errorf("%w (make bench measures)", err)
+			}
+			changes := bench.Compare(before, after, tolerance)
+			bench.WriteChanges(l.out, changes)
+			if worse := bench.Worse(changes); worse > 0 {
+				return fmt.Errorf("%d of %d ratios are worse than in %s", worse, len(changes), against)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&against, "against", benchBaseline, "the earlier result")
+	cmd.Flags().StringVar(&with, "with", filepath.Join(benchFolder, "result.json"), "the later result")
+	cmd.Flags().Float64Var(&tolerance, "tolerance", 0.15, "how much worse a ratio may become")
+	return cmd
+}
+
+func (l *lab) benchDrop() *cobra.Command {
+	return &cobra.Command{
+		Use:    "bench-drop",
+		Short:  "Acknowledge every order and do nothing",
+		Long:   "Reads the same variables as payment-consumer. Never use it where orders matter.",
+		Hidden: true, // payment-lab bench starts it
+		Args:   cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return bench.Drop(cmd.Context(), os.Environ(), os.Stderr)
+		},
+	}
+}

@@ -1,0 +1,117 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// closeLimit is how long the servers may take to end.
+const closeLimit = time.Minute
+
+// Measure makes all measurements of the plan, which takes minutes.
+func Measure(ctx context.Context, cfg Config) (result Result, err error) {
+	result = newResult(cfg.Plan)
+	begin := time.Now()
+	r, err := open(ctx, cfg)
+	if err != nil {
+		return result, err
+	}
+	defer func() {
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeLimit)
+		defer cancel()
+		err = errors.Join(err, r.close(end))
+	}()
+	result.Machine = r.machine(ctx)
+	if err := r.prepare(ctx); err != nil {
+		return result, err
+	}
+	if err := r.compare(ctx, newOrders(), &result); err != nil {
+		return result, err
+	}
+	if err := r.payRepeats(ctx); err != nil {
+		return result, err
+	}
+	if err := r.compare(ctx, repeats(), &result); err != nil {
+		return result, err
+	}
+	if err := r.latencies(ctx, &result); err != nil {
+		return result, err
+	}
+	if result.Backlog, err = r.backlog(ctx); err != nil {
+		return result, err
+	}
+	result.Seconds = time.Since(begin).Seconds()
+	return result, result.conclude()
+}
+
+// compare runs lanes in turns, A B C A B C.
+func (r *rig) compare(ctx context.Context, lanes []Lane, result *Result) error {
+	for round := range r.Plan.Rounds {
+		for _, lane := range lanes {
+			if r.Plan.Quick && lane.Side && round > 0 {
+				continue
+			}
+			run, err := r.measure(ctx, lane)
+			if err != nil {
+				return err
+			}
+			result.add(lane, run)
+			r.say("%d/%d  %-9s %-18s %9.0f/s  (%d in %.1f s)", round+1, r.Plan.Rounds, lane.Workload,
+				lane.Variant, run.PerSecond, run.Messages, run.Seconds)
+		}
+	}
+	return nil
+}
+
+// payRepeats pays every order of the topic that is then repeated, and fills the cache.
+func (r *rig) payRepeats(ctx context.Context) (err error) {
+	begin := time.Now()
+	s, err := r.launch(VariantNoResults, scene{
+		topic: repeatsTopic, database: paidDatabase, cachePrefix: warmPrefix,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.process.Kill()) }()
+	_, last, err := r.follow(ctx, s, r.Plan.Repeats, 10*time.Minute)
+	if err != nil {
+		return fmt.Errorf("pay what is then repeated: %w", err)
+	}
+	r.say("%-14s %9d orders paid in %.0f s", repeatsTopic, last.counts["paid"],
+		time.Since(begin).Seconds())
+	return nil
+}
+
+// Backlog is what the consumer holds while a long backlog waits.
+type Backlog struct {
+	Messages  int     `json:"messages"`
+	Handled   int     `json:"handled"`
+	Seconds   float64 `json:"seconds"`
+	PeakBytes int64   `json:"peak_memory_bytes"`
+}
+
+// backlog lets the service work on the whole topic of new orders, and looks at its memory.
+func (r *rig) backlog(ctx context.Context) (b Backlog, err error) {
+	at, err := r.empty(ctx, newTopic)
+	if err != nil {
+		return b, err
+	}
+	s, err := r.launch(VariantService, at)
+	if err != nil {
+		return b, err
+	}
+	defer func() { err = errors.Join(err, s.process.Kill()) }()
+	first, last, err := r.follow(ctx, s, r.Plan.Backlog, r.Plan.Memory)
+	if err != nil {
+		return b, fmt.Errorf("backlog: %w", err)
+	}
+	b = Backlog{
+		Messages: r.Plan.Backlog, Handled: last.counts.total(),
+		Seconds: last.at.Sub(first.at).Seconds(), PeakBytes: last.usage[ours].PeakBytes,
+	}
+	r.say("backlog: %d of %d in %.0f s, at most %d MiB", b.Handled, b.Messages, b.Seconds,
+		b.PeakBytes>>20)
+	return b, nil
+}

@@ -1,0 +1,148 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"example.com/payment/internal/devstack"
+)
+
+// How often a run's count is read, and how long nothing may happen.
+const (
+	sampleEvery = 25 * time.Millisecond
+	startLimit  = time.Minute
+	stallLimit  = 30 * time.Second
+)
+
+// Run is one run of throughput.
+type Run struct {
+	// PerSecond is the throughput, in messages.
+	PerSecond float64 `json:"per_second"`
+	Messages  int     `json:"messages"`
+	Seconds   float64 `json:"seconds"`
+	// Usage is what each process has used meanwhile.
+	Usage map[string]Usage `json:"usage"`
+}
+
+// sample is a reading of everything at one moment.
+type sample struct {
+	at     time.Time
+	counts counts
+	usage  map[string]Usage
+}
+
+// measure makes one run of a lane.
+func (r *rig) measure(ctx context.Context, lane Lane) (run Run, err error) {
+	at, err := r.setUp(ctx, lane)
+	if err != nil {
+		return run, err
+	}
+	s, err := r.launch(lane.Variant, at)
+	if err != nil {
+		return run, err
+	}
+	// It is killed: what it has not finished is measured by nobody, and its group ends with it.
+	defer func() { err = errors.Join(err, s.process.Kill()) }()
+	first, last, err := r.follow(ctx, s, r.messages(lane), r.Plan.Time)
+	if err != nil {
+		return run, fmt.Errorf("%s:%s: %w", lane.Workload, lane.Variant, err)
+	}
+	if err := expected(lane, last.counts); err != nil {
+		return run, fmt.Errorf("%s:%s: %w", lane.Workload, lane.Variant, err)
+	}
+	return newRun(first, last), nil
+}
+
+func newRun(first, last sample) Run {
+	run := Run{
+		Messages: last.counts.total() - first.counts.total(),
+		Seconds:  last.at.Sub(first.at).Seconds(), Usage: map[string]Usage{},
+	}
+	run.PerSecond = float64(run.Messages) / run.Seconds
+	for name, usage := range last.usage {
+		run.Usage[name] = usage.since(first.usage[name])
+	}
+	return run
+}
+
+// follow reads the count until all messages are handled or the time is over. The first sample is
+// the one in which work is first seen.
+func (r *rig) follow(
+	ctx context.Context, s *subject, messages int, limit time.Duration,
+) (first, last sample, err error) {
+	ticker := time.NewTicker(sampleEvery)
+	defer ticker.Stop()
+	moved := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return first, last, ctx.Err()
+		case <-ticker.C:
+		}
+		if !s.process.Alive() {
+			return first, last, fmt.Errorf("the consumer ended: %s", s.lastLine())
+		}
+		now, err := s.counts(ctx)
+		if err == nil && now.total() > last.counts.total() {
+			moved = time.Now()
+			last = sample{at: moved, counts: now}
+		}
+		switch {
+		case first.counts == nil && last.counts != nil:
+			last.usage = r.usage(s)
+			first = last
+		case first.counts == nil && time.Since(moved) > startLimit:
+			return first, last, errors.Join(errors.New("it does not begin"), err)
+		case first.counts == nil:
+		case last.counts.total() >= messages || last.at.Sub(first.at) >= limit:
+			last.usage = r.usage(s)
+			return first, last, nil
+		case time.Since(moved) > stallLimit:
+			return first, last, fmt.Errorf("it stands still at %d of %d messages",
+				last.counts.total(), messages)
+		}
+	}
+}
+
+// The processes by their names in the result.
+const ours = "consumer"
+
+// usage reads what all processes have used. What cannot be read is left out.
+func (r *rig) usage(s *subject) map[string]Usage {
+	pids := map[string]int{
+		ours: s.process.PID(), "broker": r.stack.PID(devstack.Broker),
+		"name-server": r.stack.PID(devstack.NameServer), "database": r.stack.PID(devstack.MySQL),
+		"cache": r.stack.PID(devstack.Redis),
+	}
+	all := map[string]Usage{}
+	for name, pid := range pids {
+		if usage, err := usageOf(pid); err == nil && usage != (Usage{}) {
+			all[name] = usage
+		}
+	}
+	return all
+}
+
+// expected checks that a run did what its lane is about: a program that declines or retries is
+// fast for another reason.
+func expected(lane Lane, c counts) error {
+	want := map[Workload][]string{
+		WorkloadNew: {"paid"}, WorkloadHot: {"paid"}, WorkloadRows: {"paid"},
+		WorkloadWarm: {"duplicate"}, WorkloadCold: {"duplicate"},
+		WorkloadMixed: {"paid", "duplicate"},
+	}[lane.Workload]
+	if lane.Variant == VariantDrop {
+		want = []string{"dropped"}
+	}
+	for _, outcome := range slices.Sorted(maps.Keys(c)) {
+		if !slices.Contains(want, outcome) {
+			return fmt.Errorf("%d of %d messages were %q, want only %q", c[outcome], c.total(), outcome,
+				want)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,191 @@
+package bench
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"example.com/payment/internal/bench/probe"
+	"example.com/payment/internal/devstack"
+	"example.com/payment/internal/patched"
+)
+
+//go:embed patches/*.patch
+var patches embed.FS
+
+// consumer is the program that is measured.
+const consumer = "./cmd/payment-consumer"
+
+// probed is the service as it is, which notes its commits.
+const probed Variant = "probe"
+
+// patchOf is what a variant changes in the service.
+func patchOf(v Variant) (string, error) {
+	names := map[Variant]string{
+		VariantService: "", VariantNoResults: "no-results", VariantUnsafe: "unsafe", probed: "probe",
+	}
+	if names[v] == "" {
+		return "", nil
+	}
+	text, err := patches.ReadFile("patches/" + names[v] + ".patch")
+	_, patch, _ := strings.Cut(string(text), "\n\n")
+	return patch, err
+}
+
+// programs are where the variants are, and the arguments that they are started with.
+type programs map[Variant][]string
+
+// build makes the variants of the service from the sources below root. The others are commands of
+// the program self.
+func build(ctx context.Context, root, folder, self string) (programs, error) {
+	all := programs{
+		VariantDrop:     {self, "bench-drop"},
+		VariantTextbook: {self, "exhibit", "--bench", "right"},
+	}
+	var group errgroup.Group
+	for _, v := range []Variant{VariantService, VariantNoResults, VariantUnsafe, probed} {
+		own := filepath.Join(folder, string(v))
+		all[v] = []string{filepath.Join(own, "payment-consumer")}
+		group.Go(func() error {
+			patch, err := patchOf(v)
+			if err != nil {
+				return err
+			}
+			if err := os.MkdirAll(own, 0o755); err != nil {
+				return err
+			}
+			err = patched.Build(ctx, root, own, patch, "-o", filepath.Join(own, "payment-consumer"),
+				consumer)
+			if err != nil {
+				return fmt.Errorf("variant %s: %w", v, err)
+			}
+			return nil
+		})
+	}
+	return all, group.Wait()
+}
+
+// subject is a consumer that runs.
+type subject struct {
+	process *devstack.Process
+	log     string
+	ops     string
+	client  *http.Client
+}
+
+// scene is where a subject works.
+type scene struct {
+	topic, database, cachePrefix string
+	probe                        string // a file for its notes, or empty
+}
+
+// launch starts a consumer of a group that never was, and does not wait for it.
+func (r *rig) launch(v Variant, at scene) (*subject, error) {
+	r.launched++
+	log := filepath.Join(r.folder, fmt.Sprintf("consumer-%03d-%s.log", r.launched, v))
+	_ = os.Remove(log) // an earlier run's
+	env := []string{
+		"PAYMENT_OPS_ADDRESS=127.0.0.1:0",
+		"PAYMENT_ROCKETMQ_TOPIC=" + at.topic,
+		fmt.Sprintf("PAYMENT_ROCKETMQ_GROUP=bench-%d", r.launched),
+		"PAYMENT_MYSQL_DATABASE=" + at.database,
+		"PAYMENT_REDIS_KEY_PREFIX=" + at.cachePrefix,
+		probe.Variable + "=" + at.probe,
+	}
+	command := r.programs[v]
+	process, err := r.stack.Run(command[0], log, command[1:], env...)
+	if err != nil {
+		return nil, err
+	}
+	return &subject{
+		process: process, log: log, client: &http.Client{Timeout: 2 * time.Second},
+	}, nil
+}
+
+// opsAddress is how a consumer's log says where it serves health and metrics.
+var opsAddress = regexp.MustCompile(`"ops":"([^"]+)"`)
+
+// get reads a page that the consumer serves to operators.
+func (s *subject) get(ctx context.Context, path string) (body string, status int, err error) {
+	if s.ops == "" {
+		text, err := os.ReadFile(s.log)
+		if err != nil {
+			return "", 0, err
+		}
+		found := opsAddress.FindSubmatch(text)
+		if found == nil {
+			return "", 0, errors.New("the consumer has not said yet where it serves its health")
+		}
+		s.ops = string(found[1])
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.ops+path, nil)
+	if err != nil {
+		return "", 0, err
+	}
+	response, err := s.client.Do(request)
+	if err != nil {
+		return "", 0, err
+	}
+	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	return string(text), response.StatusCode, errors.Join(err, response.Body.Close())
+}
+
+// decisionsMetric counts messages by their outcome.
+const decisionsMetric = "payment_decisions_total"
+
+// counts are the messages that were handled, by outcome.
+type counts map[string]int
+
+func (c counts) total() int {
+	sum := 0
+	for _, n := range c {
+		sum += n
+	}
+	return sum
+}
+
+func (s *subject) counts(ctx context.Context) (counts, error) {
+	text, _, err := s.get(ctx, "/metrics")
+	if err != nil {
+		return nil, err
+	}
+	return parseCounts(text), nil
+}
+
+func parseCounts(metrics string) counts {
+	found := counts{}
+	for line := range strings.Lines(metrics) {
+		sample, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		labels, ok := strings.CutPrefix(sample, decisionsMetric+"{")
+		if !ok {
+			continue
+		}
+		_, rest, _ := strings.Cut(labels, `outcome="`)
+		outcome, _, _ := strings.Cut(rest, `"`)
+		if number, err := strconv.ParseFloat(value, 64); err == nil {
+			found[outcome] += int(number)
+		}
+	}
+	return found
+}
+
+// lastLine is what a consumer that ended says is the reason.
+func (s *subject) lastLine() string {
+	text, err := os.ReadFile(s.log)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return lines[len(lines)-1]
+}
