@@ -60,6 +60,9 @@ type exhibit struct {
 
 // Run consumes until ctx ends.
 func Run(ctx context.Context, opts Options, environ []string, out io.Writer) (err error) {
+	if _, err := textbook.New(opts.Order, nil, nil); err != nil {
+		return err // a mistake in the name, told before anything that is missing
+	}
 	cfg, err := config.LoadConsumer(config.Input{Environ: environ}, config.NeedMySQL,
 		config.NeedCache)
 	if err != nil {
