@@ -22,6 +22,8 @@ const (
 func (l *lab) bench() *cobra.Command {
 	var quick bool
 	var folder string
+	var cfg bench.Config
+	var only []string
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure what idempotence costs, as ratios within one run",
@@ -29,18 +31,27 @@ func (l *lab) bench() *cobra.Command {
 only acknowledges, the service without idempotence, and the flow of the textbook. Runs that are
 compared take turns. The figures are printed, and written to result.json with a plot beside it.
 docs/performance.md says what they mean. A machine that does nothing else gives better ones.`,
-		Example: "  payment-lab bench --quick",
-		Args:    cobra.NoArgs,
+		Example: `  payment-lab bench --quick
+  payment-lab bench --lane new:service --lane new:mine --program mine=/tmp/payment-consumer`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return l.runBench(cmd.Context(), folder, quick)
+			cfg.Plan = bench.NewPlan(quick)
+			cfg.Plan.Only = only
+			return l.runBench(cmd.Context(), folder, cfg)
 		},
 	}
 	cmd.Flags().BoolVar(&quick, "quick", false, "fewer and shorter runs, in under five minutes")
 	cmd.Flags().StringVar(&folder, "folder", benchFolder, "where the result and the plot go")
+	cmd.Flags().StringSliceVar(&only, "lane", nil,
+		"run only this WORKLOAD:VARIANT and the like, and make no ratios")
+	cmd.Flags().StringToStringVar(&cfg.More, "program", nil,
+		"NAME=PATH: another build of the service, to be named in --lane")
+	cmd.Flags().BoolVar(&cfg.Profile, "profile", false,
+		"keep the CPU profile of each run of the service in build/bench")
 	return cmd
 }
 
-func (l *lab) runBench(ctx context.Context, folder string, quick bool) error {
+func (l *lab) runBench(ctx context.Context, folder string, cfg bench.Config) error {
 	rocketmq.QuietClientLogs(zap.NewNop())
 	root, err := moduleRoot(ctx)
 	if err != nil {
@@ -50,12 +61,15 @@ func (l *lab) runBench(ctx context.Context, folder string, quick bool) error {
 	if err != nil {
 		return err
 	}
-	result, err := bench.Measure(ctx, bench.Config{
-		Home: l.home, Root: root, Self: self, Folder: filepath.Join("build", "bench"),
-		Plan: bench.NewPlan(quick), Out: l.out, Progress: l.progress,
-	})
+	cfg.Home, cfg.Root, cfg.Self, cfg.Folder = l.home, root, self, filepath.Join("build", "bench")
+	cfg.Out, cfg.Progress = l.out, l.progress
+	result, err := bench.Measure(ctx, cfg)
 	if err != nil {
 		return err
+	}
+	if len(cfg.Plan.Only) > 0 {
+		bench.WriteTable(l.out, result)
+		return nil
 	}
 	path := filepath.Join(folder, "result.json")
 	if err := bench.Write(path, result); err != nil {

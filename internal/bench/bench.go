@@ -27,14 +27,21 @@ func Measure(ctx context.Context, cfg Config) (result Result, err error) {
 	if err := r.prepare(ctx); err != nil {
 		return result, err
 	}
-	if err := r.compare(ctx, newOrders(), &result); err != nil {
+	if err := r.compare(ctx, cfg.Plan.lanes(newOrders()), &result); err != nil {
 		return result, err
 	}
-	if err := r.payRepeats(ctx); err != nil {
+	if cfg.Plan.needs(WorkloadWarm, WorkloadCold) {
+		if err := r.payRepeats(ctx); err != nil {
+			return result, err
+		}
+	}
+	if err := r.compare(ctx, cfg.Plan.lanes(repeats()), &result); err != nil {
 		return result, err
 	}
-	if err := r.compare(ctx, repeats(), &result); err != nil {
-		return result, err
+	if len(cfg.Plan.Only) > 0 {
+		result.Seconds = time.Since(begin).Seconds()
+		result.concludeLanes()
+		return result, nil
 	}
 	if err := r.latencies(ctx, &result); err != nil {
 		return result, err

@@ -304,3 +304,23 @@ func TestPictures(t *testing.T) {
 		}
 	}
 }
+
+// TestPlan_Lanes: a choice of lanes may name programs that no plan has, and needs no more topics
+// than its workloads.
+func TestPlan_Lanes(t *testing.T) {
+	t.Parallel()
+	p := NewPlan(true)
+	if got := len(p.lanes(newOrders())); got != len(newOrders()) || !p.needs(WorkloadCold) {
+		t.Errorf("%d lanes without a choice", got)
+	}
+	p.Only = []string{"new:service", "new:mine"}
+	want := []Lane{
+		{Workload: WorkloadNew, Variant: VariantService}, {Workload: WorkloadNew, Variant: "mine"},
+	}
+	if diff := cmp.Diff(want, p.lanes(newOrders())); diff != "" {
+		t.Error(diff)
+	}
+	if len(p.lanes(repeats())) > 0 || p.needs(WorkloadRows, WorkloadCold) || !p.needs(WorkloadNew) {
+		t.Error("other workloads are wanted")
+	}
+}

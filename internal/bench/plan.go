@@ -1,6 +1,10 @@
 package bench
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // Variant is a program under measurement.
 type Variant string
@@ -64,6 +68,36 @@ type Plan struct {
 	LatencyRounds int
 	// Memory is how long the consumer works on the backlog to show its memory.
 	Memory time.Duration
+	// Only, unless empty, are the lanes to run, by names such as "new:service". Then there are no
+	// ratios, and nothing else is measured: it is for whoever changes the service.
+	Only []string
+}
+
+// lanes are those of all that the plan runs.
+func (p Plan) lanes(all []Lane) []Lane {
+	if len(p.Only) == 0 {
+		return all
+	}
+	var chosen []Lane
+	for _, name := range p.Only {
+		for _, lane := range all {
+			workload, variant, _ := strings.Cut(name, ":")
+			if string(lane.Workload) != workload || slices.Contains(chosen, Lane{
+				Workload: lane.Workload, Variant: Variant(variant),
+			}) {
+				continue
+			}
+			chosen = append(chosen, Lane{Workload: lane.Workload, Variant: Variant(variant)})
+		}
+	}
+	return chosen
+}
+
+// needs says whether any lane of a workload runs.
+func (p Plan) needs(workloads ...Workload) bool {
+	return slices.ContainsFunc(p.lanes(slices.Concat(newOrders(), repeats())), func(l Lane) bool {
+		return slices.Contains(workloads, l.Workload)
+	})
 }
 
 // existingRows is how many payments the large table holds.

@@ -54,11 +54,16 @@ func (r *Result) add(lane Lane, run Run) {
 	})
 }
 
-// conclude makes medians and ratios of the runs.
-func (r *Result) conclude() error {
+// concludeLanes makes the medians of the runs.
+func (r *Result) concludeLanes() {
 	for i := range r.Lanes {
 		r.Lanes[i].conclude()
 	}
+}
+
+// conclude makes medians and ratios of the runs.
+func (r *Result) conclude() error {
+	r.concludeLanes()
 	for _, c := range comparisons() {
 		if err := r.divide(c.name, r.rates(c.over), r.rates(c.under)); err != nil {
 			return err

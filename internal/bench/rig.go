@@ -23,6 +23,10 @@ type Config struct {
 	// Folder gets the programs and their logs.
 	Folder string
 	Plan   Plan
+	// More are further programs to run, by their name as a variant: other builds of the service.
+	More map[string]string
+	// Profile makes the service's CPU profile of each run, into Folder.
+	Profile bool
 	// Out is told what happens, a line each.
 	Out io.Writer
 	// Progress is told of the servers' start.
@@ -56,6 +60,12 @@ func open(ctx context.Context, cfg Config) (r *rig, err error) {
 	begin := time.Now()
 	if r.programs, err = build(ctx, cfg.Root, r.folder, cfg.Self); err != nil {
 		return nil, err
+	}
+	for name, path := range cfg.More {
+		if path, err = filepath.Abs(path); err != nil {
+			return nil, err
+		}
+		r.programs[Variant(name)] = []string{path}
 	}
 	r.say("programs built in %.0f s", time.Since(begin).Seconds())
 	if r.stack, err = devstack.Start(ctx, devstack.Options{
@@ -116,18 +126,27 @@ const (
 // prepare fills the topics and the large table.
 func (r *rig) prepare(ctx context.Context) error {
 	p := r.Plan
-	mixes := []mix{
-		{topic: newTopic, name: "new", count: p.Backlog},
-		{topic: hotTopic, name: "hot", count: p.Hot, hot: true},
-		{topic: mixedTopic, name: "mixed", count: p.Hot, repeats: 0.3},
-		{topic: repeatsTopic, name: "repeats", count: p.Repeats},
-	}
-	for _, m := range mixes {
+	for _, t := range []struct {
+		mix  mix
+		when bool
+	}{
+		{mix{topic: newTopic, name: "new", count: p.Backlog}, p.needs(WorkloadNew)},
+		{mix{topic: hotTopic, name: "hot", count: p.Hot, hot: true}, p.needs(WorkloadHot)},
+		{mix{topic: mixedTopic, name: "mixed", count: p.Hot, repeats: 0.3}, p.needs(WorkloadMixed)},
+		{mix{topic: repeatsTopic, name: "repeats", count: p.Repeats},
+			p.needs(WorkloadWarm, WorkloadCold)},
+	} {
+		if !t.when {
+			continue
+		}
 		begin := time.Now()
-		if err := r.fill(ctx, m); err != nil {
+		if err := r.fill(ctx, t.mix); err != nil {
 			return err
 		}
-		r.say("%-14s %9d messages in %.0f s", m.topic, m.count, time.Since(begin).Seconds())
+		r.say("%-14s %9d messages in %.0f s", t.mix.topic, t.mix.count, time.Since(begin).Seconds())
+	}
+	if !p.needs(WorkloadRows) {
+		return nil
 	}
 	begin := time.Now()
 	if err := r.fillTables(ctx, existingRows); err != nil {

@@ -47,8 +47,9 @@ func (r *rig) measure(ctx context.Context, lane Lane) (run Run, err error) {
 	}
 	// It is killed: what it has not finished is measured by nobody, and its group ends with it.
 	defer func() { err = errors.Join(err, s.process.Kill()) }()
+	profiled := r.profile(ctx, s, lane)
 	first, last, err := r.follow(ctx, s, r.messages(lane), r.Plan.Time)
-	if err != nil {
+	if err = errors.Join(err, profiled()); err != nil {
 		return run, fmt.Errorf("%s:%s: %w", lane.Workload, lane.Variant, err)
 	}
 	if err := expected(lane, last.counts); err != nil {

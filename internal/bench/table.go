@@ -20,6 +20,13 @@ func WriteTable(to io.Writer, r Result) {
 		line("%s\t%s\t%.0f\t%.0f\t%.0f\t%d", l.Workload, l.Variant, l.Median, l.Least, l.Most,
 			len(l.Runs))
 	}
+	if len(r.Ratios) > 0 {
+		writeRest(line, r)
+	}
+}
+
+// writeRest prints what a choice of lanes does not measure.
+func writeRest(line func(format string, args ...any), r Result) {
 	line("\nlatency\tvariant\tp50 ms\tp99 ms\tp99.9 ms\t(medians of the rounds)")
 	for _, rate := range r.latencyRates() {
 		for _, v := range []Variant{VariantService, VariantTextbook} {
