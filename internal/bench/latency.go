@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -64,6 +65,9 @@ func (r *rig) latency(ctx context.Context, v Variant) (found []Latency, err erro
 		return nil, err
 	}
 	at.probe = filepath.Join(r.folder, fmt.Sprintf("commits-%03d", r.launched+1))
+	if err := os.RemoveAll(at.probe); err != nil { // an earlier measurement's, of the same orders
+		return nil, err
+	}
 	program := v
 	if v == VariantService {
 		program = probed
@@ -163,6 +167,9 @@ func (r *rig) collect(
 func distribution(rate int, took []time.Duration) (Latency, error) {
 	histogram := hdrhistogram.New(1, commitLimit.Microseconds()*2, 3)
 	for _, d := range took {
+		if d < 0 {
+			return Latency{}, fmt.Errorf("an order was committed %v before it was due", -d)
+		}
 		if err := histogram.RecordValue(max(d.Microseconds(), 1)); err != nil {
 			return Latency{}, err
 		}
