@@ -49,21 +49,22 @@ type BatcherOptions struct {
 type Batcher[In, Out any] struct {
 	run     func(ctx context.Context, in []In) []Out
 	max     int
+	free    sync.Pool // of *call, to be used again
 	queue   chan *call[In, Out]
 	closing chan struct{}
 	stopped chan struct{}
 	once    sync.Once
 }
 
+// call is one call of Do. A worker writes out and err, then signals done, and does not look at the
+// call again. So it is free again once that signal was received, and never when its caller has
+// gone without.
 type call[In, Out any] struct {
-	in     In
-	ctx    context.Context
-	answer chan result[Out]
-}
-
-type result[Out any] struct {
-	out Out
-	err error
+	in   In
+	ctx  context.Context
+	out  Out
+	err  error
+	done chan struct{} // with room for the one signal
 }
 
 // NewBatcher starts the workers. The function run gets at least one item and returns one answer
@@ -94,13 +95,13 @@ func NewBatcher[In, Out any](
 // error: an item that no worker has taken yet is then dropped, one that is under way is not
 // called back, so its answer is unknown. It is safe for concurrent use.
 func (b *Batcher[In, Out]) Do(ctx context.Context, in In) (Out, error) {
-	c := &call[In, Out]{in: in, ctx: ctx, answer: make(chan result[Out], 1)}
 	var none Out
 	select {
 	case <-b.closing:
 		return none, ErrClosed
 	default:
 	}
+	c := b.newCall(ctx, in)
 	select {
 	case b.queue <- c:
 	case <-ctx.Done():
@@ -109,21 +110,38 @@ func (b *Batcher[In, Out]) Do(ctx context.Context, in In) (Out, error) {
 		return none, ErrClosed
 	}
 	select {
-	case r := <-c.answer:
-		return r.out, r.err
+	case <-c.done:
+		return b.answerOf(c)
 	case <-ctx.Done():
 	case <-b.stopped:
 	}
 	// The answer may have come in the same moment, and is worth more than a reason not to wait.
 	select {
-	case r := <-c.answer:
-		return r.out, r.err
+	case <-c.done:
+		return b.answerOf(c)
 	default:
 	}
 	if err := ctx.Err(); err != nil {
 		return none, err
 	}
 	return none, ErrClosed // the last worker stopped without having seen this call
+}
+
+func (b *Batcher[In, Out]) newCall(ctx context.Context, in In) *call[In, Out] {
+	c, ok := b.free.Get().(*call[In, Out])
+	if !ok {
+		c = &call[In, Out]{done: make(chan struct{}, 1)}
+	}
+	c.in, c.ctx = in, ctx
+	return c
+}
+
+// answerOf returns the answer of a call that is done, and frees the call.
+func (b *Batcher[In, Out]) answerOf(c *call[In, Out]) (Out, error) {
+	out, err := c.out, c.err
+	*c = call[In, Out]{done: c.done}
+	b.free.Put(c)
+	return out, err
 }
 
 // Waiting returns how many items no worker has taken yet.
@@ -183,10 +201,11 @@ func (b *Batcher[In, Out]) handle(calls []*call[In, Out]) {
 	out, err := b.guarded(in)
 	for i, c := range waiting {
 		if err != nil {
-			c.answer <- result[Out]{err: err}
-			continue
+			c.err = err
+		} else {
+			c.out = out[i]
 		}
-		c.answer <- result[Out]{out: out[i]}
+		c.done <- struct{}{}
 	}
 }
 
