@@ -15,10 +15,14 @@ func WriteTable(to io.Writer, r Result) {
 	defer func() { _ = t.Flush() }()
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(t, format+"\n", args...) }
 
-	line("\nthroughput\tvariant\tmedian/s\tleast\tmost\truns")
+	line("\nthroughput\tvariant\tmedian/s\tleast\tmost\truns\tCPU s for 10,000, the consumer's\tall")
 	for _, l := range r.Lanes {
-		line("%s\t%s\t%.0f\t%.0f\t%.0f\t%d", l.Workload, l.Variant, l.Median, l.Least, l.Most,
-			len(l.Runs))
+		all := 0.0
+		for _, u := range l.Per10000 {
+			all += u.CPUSeconds
+		}
+		line("%s\t%s\t%.0f\t%.0f\t%.0f\t%d\t%.2f\t%.2f", l.Workload, l.Variant, l.Median, l.Least,
+			l.Most, len(l.Runs), l.Per10000[ours].CPUSeconds, all)
 	}
 	if len(r.Ratios) > 0 {
 		writeRest(line, r)
