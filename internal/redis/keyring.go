@@ -6,7 +6,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"strings"
+	"sync"
+
+	"example.com/payment/internal/idem"
 )
 
 const (
@@ -22,6 +26,7 @@ type Keyring struct{ keys []signingKey }
 type signingKey struct {
 	id     string
 	secret [keyBytes]byte
+	macs   *sync.Pool // of hash.Hash: to begin with a secret costs more than to go back to it
 }
 
 // ParseKeyring reads "name:hex" or "new:hex,old:hex", a secret being 32 bytes in hexadecimal
@@ -68,6 +73,7 @@ func parseKey(s string) (signingKey, error) {
 			"(openssl rand -hex %d)", keyBytes, 2*keyBytes, keyBytes)
 	}
 	copy(key.secret[:], raw)
+	key.macs = &sync.Pool{New: func() any { return hmac.New(sha256.New, key.secret[:]) }}
 	return key, nil
 }
 
@@ -105,10 +111,15 @@ func (k Keyring) find(id string) (signingKey, bool) {
 	return signingKey{}, false
 }
 
-func (k signingKey) sign(message []byte) [sha256.Size]byte {
-	mac := hmac.New(sha256.New, k.secret[:])
-	mac.Write(message)
-	return [sha256.Size]byte(mac.Sum(nil))
+// sign makes the MAC over a value's fields and the cache key, which is signed as one more field.
+func (k signingKey) sign(body []byte, key idem.Key) (sum [sha256.Size]byte) {
+	mac := k.macs.Get().(hash.Hash)
+	defer k.macs.Put(mac)
+	mac.Reset()
+	mac.Write(body)
+	mac.Write(appendField(make([]byte, 0, 128), []byte(key)))
+	mac.Sum(sum[:0])
+	return sum
 }
 
 // String lists the names of the keys, the signing one first.

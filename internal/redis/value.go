@@ -59,8 +59,9 @@ func seal[R any](ring Keyring, epoch string, record idem.Record[R]) ([]byte, err
 		keyID: key.id, epoch: epoch, fingerprint: record.Fingerprint,
 		decidedAt: record.DecidedAt, answer: answer,
 	}
-	mac := key.sign(f.signed(record.Key))
-	value := append(f.encode(), mac[:]...)
+	value := f.encode()
+	mac := key.sign(value, record.Key)
+	value = append(value, mac[:]...)
 	if len(value) > maxValue {
 		return nil, fmt.Errorf("redis: a record takes %d bytes; at most %d are stored",
 			len(value), maxValue)
@@ -88,7 +89,7 @@ func open[R any](
 	if !ok {
 		return none, unknownKey
 	}
-	want := signer.sign(f.signed(key))
+	want := signer.sign(body, key)
 	if !hmac.Equal(want[:], mac) {
 		return none, forged
 	}
@@ -110,9 +111,6 @@ func splitMAC(value []byte) (body, mac []byte, ok bool) {
 	}
 	return value[:at], value[at:], true
 }
-
-// signed is what the MAC covers: the value's own encoding, and the cache key.
-func (f fields) signed(key idem.Key) []byte { return appendField(f.encode(), []byte(key)) }
 
 func (f fields) encode() []byte {
 	b := make([]byte, 0, 256+len(f.answer))
