@@ -24,6 +24,7 @@ func (l *lab) bench() *cobra.Command {
 	var folder string
 	var cfg bench.Config
 	var only []string
+	var rounds int
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure what idempotence costs, as ratios within one run",
@@ -37,6 +38,9 @@ docs/performance.md says what they mean. A machine that does nothing else gives 
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg.Plan = bench.NewPlan(quick)
 			cfg.Plan.Only = only
+			if len(only) > 0 && rounds > 0 {
+				cfg.Plan.Rounds = rounds
+			}
 			return l.runBench(cmd.Context(), folder, cfg)
 		},
 	}
@@ -44,6 +48,7 @@ docs/performance.md says what they mean. A machine that does nothing else gives 
 	cmd.Flags().StringVar(&folder, "folder", benchFolder, "where the result and the plot go")
 	cmd.Flags().StringSliceVar(&only, "lane", nil,
 		"run only this WORKLOAD:VARIANT and the like, and make no ratios")
+	cmd.Flags().IntVar(&rounds, "rounds", 0, "run each --lane so often, instead of 5 times (2 if quick)")
 	cmd.Flags().StringToStringVar(&cfg.More, "program", nil,
 		"NAME=PATH: another build of the service, to be named in --lane")
 	cmd.Flags().BoolVar(&cfg.Profile, "profile", false,
