@@ -48,7 +48,8 @@ docs/performance.md says what they mean. A machine that does nothing else gives 
 	cmd.Flags().StringVar(&folder, "folder", benchFolder, "where the result and the plot go")
 	cmd.Flags().StringSliceVar(&only, "lane", nil,
 		"run only this WORKLOAD:VARIANT and the like, and make no ratios")
-	cmd.Flags().IntVar(&rounds, "rounds", 0, "run each --lane so often, instead of 5 times (2 if quick)")
+	cmd.Flags().IntVar(&rounds, "rounds", 0,
+		"run each --lane so often, instead of 5 times (2 if quick)")
 	cmd.Flags().StringToStringVar(&cfg.More, "program", nil,
 		"NAME=PATH: another build of the service, to be named in --lane")
 	cmd.Flags().BoolVar(&cfg.Profile, "profile", false,
