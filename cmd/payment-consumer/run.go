@@ -31,6 +31,7 @@ func (a *app) run(cmd *cobra.Command, _ []string) error {
 	}
 	rocketmq.QuietClientLogs(log)
 	redis.QuietClientLogs(log)
+	tuneCollector()
 	return consume(cmd.Context(), cfg, log)
 }
 
