@@ -27,6 +27,7 @@ func (c *Consumer) deliver(
 		c.log.Error("the client gave other than one message", zap.Int("messages", len(messages)))
 		return consumer.ConsumeRetryLater, nil
 	}
+	_ = reserveStack(0)
 	c.watch.seen(*messages[0].Queue, messages[0].QueueOffset)
 	if !c.gate.enter() {
 		return consumer.ConsumeRetryLater, nil
