@@ -20,7 +20,7 @@ type ResultsConfig struct {
 	Producer ProducerConfig
 	// Topic takes the results. Required.
 	Topic string
-	// BatchMessages and BatchBytes bound one batch. Defaults 64 and 256 KiB; a broker whose
+	// BatchMessages and BatchBytes bound one batch. Defaults 256 and 256 KiB; a broker whose
 	// maxMessageSize is smaller refuses a batch, which is then sent in halves.
 	BatchMessages, BatchBytes int
 	// Workers is how many batches are under way at once. Default 4.
@@ -33,7 +33,7 @@ type ResultsConfig struct {
 
 // Defaults and limits of ResultsConfig. The wire adds 22 bytes and the properties to each body.
 const (
-	defaultBatchMessages = 64
+	defaultBatchMessages = 256
 	maxBatchMessages     = 1024
 	defaultBatchBytes    = 256 << 10
 	maxBatchBytes        = 4 << 20
