@@ -66,12 +66,8 @@ func (s *service) jumped(j rocketmq.Jump) {
 
 func (s *service) cacheHooks() redis.Hooks {
 	return redis.Hooks{
-		Lookup: func(result redis.Result, n int) { s.metrics.CacheLookups(string(result), n) },
-		Write:  s.metrics.CacheWrites,
-		Breaker: func(side redis.Side, open bool) {
-			if side == redis.Lookups {
-				s.metrics.BreakerOpen(open)
-			}
-		},
+		Lookup:  func(result redis.Result, n int) { s.metrics.CacheLookups(string(result), n) },
+		Write:   s.metrics.CacheWrites,
+		Breaker: func(side redis.Side, open bool) { s.metrics.BreakerOpen(string(side), open) },
 	}
 }

@@ -62,7 +62,9 @@ func consume(ctx context.Context, cfg config.Consumer, log *zap.Logger) (err err
 	defer func() { err = errors.Join(err, shutdown(server)) }()
 	log.Info("serving health and metrics", zap.String("ops", server.Address()))
 
-	db, err := mysql.Open(databaseConfig(cfg))
+	database := databaseConfig(cfg)
+	database.OnRetry = metrics.TransactionRetried
+	db, err := mysql.Open(database)
 	if err != nil {
 		return err
 	}

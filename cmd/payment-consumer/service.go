@@ -34,6 +34,8 @@ type service struct {
 
 	orders      *rocketmq.Consumer
 	deadLetters *rocketmq.Consumer
+
+	openMessages openMessages
 }
 
 func newService(
@@ -61,9 +63,7 @@ func newService(
 	if err := s.consumers(cfg); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	metrics.Watch(func() int {
-		return s.orders.Stats().InFlight + s.deadLetters.Stats().InFlight
-	}, s.guard.Waiting)
+	metrics.Watch(s.sources())
 	return s, nil
 }
 
@@ -157,6 +157,7 @@ func (s *service) watch(on readiness) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
 	group.Go(func() { s.db.WatchEpoch(ctx) })
+	group.Go(func() { s.openMessages.watch(ctx, mysql.NewQuarantine(s.db)) })
 	check := func(d *ops.Dependency, fn func(context.Context) error) {
 		group.Go(func() { d.Watch(ctx, time.Second, 2*time.Second, fn) })
 	}

@@ -16,7 +16,7 @@ import (
 // It is one statement that commits by itself, so that no consumer, paused or cut off, ever keeps
 // the row from others.
 func (db *DB) passBarrier(ctx context.Context) error {
-	return untilItWins(ctx, func() error {
+	return db.untilItWins(ctx, func() error {
 		result := db.gorm.WithContext(ctx).
 			Exec("UPDATE read_barrier SET passed = passed + 1 WHERE id = 1")
 		if result.Error == nil && result.RowsAffected != 1 {

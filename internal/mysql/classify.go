@@ -96,6 +96,24 @@ func classifyCode(code uint16) class {
 	}
 }
 
+// contentionWord says in a word how a transaction lost, for counting.
+func contentionWord(err error) string {
+	var reply *mysql.MySQLError
+	if !errors.As(err, &reply) {
+		return "other"
+	}
+	switch reply.Number {
+	case 1213:
+		return "deadlock"
+	case 1205:
+		return "lock_wait"
+	case 1020:
+		return "snapshot"
+	default:
+		return "other"
+	}
+}
+
 // isLockTimeout says that the server has waited for a lock as long as it may.
 func isLockTimeout(err error) bool {
 	var reply *mysql.MySQLError

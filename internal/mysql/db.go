@@ -32,6 +32,10 @@ type Config struct {
 	LockWait       time.Duration // for a row lock; default 3 s
 	SessionTimeout time.Duration // after which the server drops a silent session; default 20 s
 	IdleTime       time.Duration // after which the pool drops an unused connection; default 10 s
+
+	// OnRetry, if set, is told of each transaction that begins from scratch, because it lost to
+	// another one: deadlock, lock_wait or snapshot. Several sessions call it at once.
+	OnRetry func(class string)
 }
 
 func (c Config) withDefaults() Config {
@@ -47,6 +51,9 @@ func (c Config) withDefaults() Config {
 	set(&c.IdleTime, 10*time.Second)
 	if c.MaxOpen <= 0 {
 		c.MaxOpen = 8
+	}
+	if c.OnRetry == nil {
+		c.OnRetry = func(string) {}
 	}
 	return c
 }
@@ -144,6 +151,9 @@ func (db *DB) Ping(ctx context.Context) error {
 	return nil
 }
 
+// Stats counts the pool's connections, and the waits for one.
+func (db *DB) Stats() sql.DBStats { return db.pool.Stats() }
+
 // Close closes the pool.
 func (db *DB) Close() error { return db.pool.Close() }
 
@@ -227,13 +237,14 @@ func discard(conn *sql.Conn) {
 
 // untilItWins runs a transaction or a statement, and from scratch again, a few times, if it lost
 // to another session: the server has undone it, or is made to by the rollback.
-func untilItWins(ctx context.Context, run func() error) error {
+func (db *DB) untilItWins(ctx context.Context, run func() error) error {
 	for attempt := 1; ; attempt++ {
 		err := run()
 		if classify(err) != classContention || attempt == transactionAttempts ||
 			!contention().Wait(ctx, attempt) {
 			return err
 		}
+		db.cfg.OnRetry(contentionWord(err))
 	}
 }
 

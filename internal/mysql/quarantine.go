@@ -71,9 +71,9 @@ func (q *Quarantine) Put(ctx context.Context, item payment.Quarantined) error {
 	defer func() { <-q.writers }()
 	ctx, cancel := context.WithTimeout(ctx, q.db.cfg.SessionTimeout)
 	defer cancel()
-	err := untilItWins(ctx, func() error { return q.insert(ctx, item) })
+	err := q.db.untilItWins(ctx, func() error { return q.insert(ctx, item) })
 	if classify(err) == classDuplicate {
-		err = untilItWins(ctx, func() error { return q.countAgain(ctx, item) })
+		err = q.db.untilItWins(ctx, func() error { return q.countAgain(ctx, item) })
 	}
 	if err != nil {
 		return explain("quarantine message", err)
@@ -216,6 +216,22 @@ type Group struct {
 	Reason string
 	State  State
 	Count  int64
+}
+
+// openCounted is how many open messages OpenGroups counts at most.
+const openCounted = 10_000
+
+// OpenGroups counts the open messages by kind and reason. It looks at openCounted of them at most,
+// so that it may be asked again and again, however much there is.
+func (q *Quarantine) OpenGroups(ctx context.Context) ([]Group, error) {
+	var groups []Group
+	err := q.db.gorm.WithContext(ctx).Raw(`SELECT kind, reason, 'open' AS state, COUNT(*) AS count
+FROM (SELECT kind, reason FROM quarantine WHERE state = 'open' ORDER BY id LIMIT ?) o
+GROUP BY kind, reason ORDER BY kind, reason`, openCounted).Scan(&groups).Error
+	if err != nil {
+		return nil, explain("count open messages in quarantine", err)
+	}
+	return groups, nil
 }
 
 // Groups counts the messages by kind, reason and state.

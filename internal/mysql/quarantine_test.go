@@ -265,6 +265,9 @@ func TestQuarantine_ListAndGroups(t *testing.T) {
 	if got, err := q.Groups(t.Context()); err != nil || cmp.Diff(want, got) != "" {
 		t.Errorf("Groups: %v\n%s", err, cmp.Diff(want, got))
 	}
+	if got, err := q.OpenGroups(t.Context()); err != nil || cmp.Diff(want[1:], got) != "" {
+		t.Errorf("OpenGroups: %v\n%s", err, cmp.Diff(want[1:], got))
+	}
 }
 
 // A flood of poison, much of it the same, from several consumers: everything is kept and counted,

@@ -121,7 +121,7 @@ func (s *Store) Commit(
 	defer cancel()
 	var answers []idem.Answer[payment.Answer]
 	wait := true
-	err := untilItWins(ctx, func() error {
+	err := s.db.untilItWins(ctx, func() error {
 		err := s.db.transact(ctx, readCommitted(), func(tx *gorm.DB) (err error) {
 			answers, err = s.decide(tx, reqs, wait)
 			return err

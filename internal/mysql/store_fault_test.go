@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,7 +30,15 @@ func TestStore_EachErrorAtEachStatement(t *testing.T) {
 	f := newDatabase(t)
 	f.accounts(t, 1<<40, "payer", "payee")
 	w, by := through(t, f.cfg.Address)
-	s := f.store(t, by)
+	var mu sync.Mutex
+	again := map[string]int{}
+	s := f.store(t, by, func(c *Config) {
+		c.OnRetry = func(class string) {
+			mu.Lock()
+			defer mu.Unlock()
+			again[class]++
+		}
+	})
 	retried := errors.New("retried by the store itself")
 	for code, want := range map[uint16]error{
 		1062: idem.ErrRaced, 1213: retried, 1205: retried, 1020: retried,
@@ -57,6 +66,11 @@ func TestStore_EachErrorAtEachStatement(t *testing.T) {
 	f.audited(t)
 	if n := f.number(t, "SELECT COUNT(*) FROM payments"); n != 13*8-1 {
 		t.Errorf("%d payments, want %d", n, 13*8-1)
+	}
+	once := len(statements)
+	want := map[string]int{"deadlock": once, "lock_wait": once, "snapshot": once}
+	if diff := cmp.Diff(want, again); diff != "" {
+		t.Errorf("transactions that began again (-want +got):\n%s", diff)
 	}
 }
 

@@ -25,6 +25,7 @@ type Metrics struct {
 	payments paymentMetrics
 
 	outcomes, deciders, results, reasons, dependencies, errors *words
+	sides, classes                                             *words
 }
 
 // messageMetrics are those that every consumer of messages has.
@@ -45,7 +46,8 @@ type paymentMetrics struct {
 	commits     *prometheus.CounterVec // result
 	lookups     *prometheus.CounterVec // result
 	writes      *prometheus.CounterVec // result
-	breaker     prometheus.Gauge
+	breaker     *prometheus.GaugeVec   // side
+	again       *prometheus.CounterVec // class
 	retries     *prometheus.CounterVec // reason
 	panics      prometheus.Counter
 	quarantined *prometheus.CounterVec // reason
@@ -59,7 +61,7 @@ func NewMetrics(build Build) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		outcomes: newWords(), deciders: newWords(), results: newWords(), reasons: newWords(),
-		dependencies: newWords(), errors: newWords(),
+		dependencies: newWords(), errors: newWords(), sides: newWords(), classes: newWords(),
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
@@ -67,10 +69,33 @@ func NewMetrics(build Build) *Metrics {
 	)
 	r := registrar{m.registry}
 	m.messages, m.payments = newMessageMetrics(r), newPaymentMetrics(r)
+	m.begin()
 	r.gaugeVec("payment_build_info", "Always 1; the labels say which program this is.",
 		"version", "revision", "goversion").
 		WithLabelValues(build.Version, build.Revision, runtime.Version()).Set(1)
 	return m
+}
+
+// begin makes the series that are known beforehand, with 0. A series that begins with its first
+// event has no rate for it, and an alert on the rate would sleep through it.
+func (m *Metrics) begin() {
+	p := &m.payments
+	for vec, values := range map[*prometheus.CounterVec][]string{
+		p.commits: {"committed", "raced", "failed"},
+		p.lookups: {"hit", "miss", "stale", "error"},
+		p.writes:  {"ok", "error"},
+		p.retries: {"in_place", "redelivery"},
+		p.again:   {"deadlock", "lock_wait", "snapshot"},
+		// Without an error, and what the sender of results tells apart.
+		m.messages.sent: {"", "refused", "unknown", "unavailable"},
+	} {
+		for _, value := range values {
+			vec.WithLabelValues(value).Add(0)
+		}
+	}
+	for _, side := range []string{"lookups", "writes"} {
+		m.BreakerOpen(side, false)
+	}
 }
 
 // Gather is for /metrics and for tests.
@@ -148,8 +173,16 @@ func (m *Metrics) CacheWrites(ok bool, n int) {
 	m.payments.writes.WithLabelValues(result).Add(float64(max(n, 0)))
 }
 
-// BreakerOpen says whether the cache is being left alone.
-func (m *Metrics) BreakerOpen(open bool) { m.payments.breaker.Set(number(open)) }
+// BreakerOpen says whether one side of the cache, lookups or writes, is being left alone.
+func (m *Metrics) BreakerOpen(side string, open bool) {
+	m.payments.breaker.WithLabelValues(m.sides.word(side)).Set(number(open))
+}
+
+// TransactionRetried counts a transaction that begins from scratch, because it lost to another
+// one. The class says in a word how: deadlock, lock_wait or snapshot.
+func (m *Metrics) TransactionRetried(class string) {
+	m.payments.again.WithLabelValues(m.classes.word(class)).Inc()
+}
 
 // Panic counts a panic of a handler that was caught.
 func (m *Metrics) Panic() { m.payments.panics.Inc() }
@@ -170,14 +203,6 @@ func (m *Metrics) Sent(n int, took time.Duration, errorType string) {
 // Ready says whether a dependency is up; a Health calls it.
 func (m *Metrics) Ready(dependency string, ready bool) {
 	m.payments.ready.WithLabelValues(m.dependencies.word(dependency)).Set(number(ready))
-}
-
-// Watch adds the gauges of what is under way and of what waits for a commit. It may be called
-// once; the functions are called at each scrape.
-func (m *Metrics) Watch(inFlight, waiting func() int) {
-	r := registrar{m.registry}
-	r.gaugeFunc("payment_inflight_messages", "Deliveries that are being handled.", inFlight)
-	r.gaugeFunc("payment_waiting_messages", "Deliveries that wait for a group commit.", waiting)
 }
 
 func number(yes bool) float64 {

@@ -54,7 +54,7 @@ func paid() payment.Event {
 func TestMetrics_Samples(t *testing.T) {
 	t.Parallel()
 	m := NewMetrics(Build{Version: "v1", Revision: "abc"})
-	m.Watch(func() int { return 7 }, func() int { return 5 })
+	m.Watch(sources())
 	m.Observe(paid())
 	rejected := paid()
 	rejected.Outcome, rejected.By, rejected.Reason = order.Rejected, "", "bad_utf8"
@@ -69,7 +69,8 @@ func TestMetrics_Samples(t *testing.T) {
 	m.CacheLookups("hit", 4)
 	m.CacheWrites(true, 3)
 	m.CacheWrites(false, 2)
-	m.BreakerOpen(true)
+	m.BreakerOpen("lookups", true)
+	m.TransactionRetried("deadlock")
 	m.Panic()
 	m.Jumped(12)
 	m.Sent(9, time.Millisecond, "")
@@ -83,6 +84,11 @@ func TestMetrics_Samples(t *testing.T) {
 		t.Errorf("the last decision was %v seconds ago", age)
 	}
 	delete(got, last)
+	for name := range ours(t, NewMetrics(Build{}).Gather()) {
+		if got[name] == 0 {
+			delete(got, name) // it is there from the start, and nothing has happened
+		}
+	}
 	want := map[string]float64{
 		`messaging_process_duration_seconds{error_type="",messaging_system="rocketmq"}`:          2,
 		`messaging_process_duration_seconds{error_type="retry",messaging_system="rocketmq"}`:     1,
@@ -112,7 +118,17 @@ func TestMetrics_Samples(t *testing.T) {
 		`payment_cache_lookups_total{result="hit"}`:                                             4,
 		`payment_cache_writes_total{result="ok"}`:                                               3,
 		`payment_cache_writes_total{result="error"}`:                                            2,
-		`payment_cache_breaker_open{}`:                                                          1,
+		`payment_cache_breaker_open{side="lookups"}`:                                            1,
+		`payment_transaction_retries_total{class="deadlock"}`:                                   1,
+		`payment_consumer_lag_messages{broker="broker-a",kind="orders",queue="0"}`:              3,
+		`payment_consumer_lag_messages{broker="broker-a",kind="orders",queue="1"}`:              0,
+		`payment_assigned_queues{kind="orders"}`:                                                2,
+		`payment_quarantine_messages{kind="conflict",reason="serial_reused",state="open"}`:      4,
+		`payment_pool_connections_max{pool="database"}`:                                         8,
+		`payment_pool_connections{pool="database",state="in_use"}`:                              3,
+		`payment_pool_connections{pool="database",state="idle"}`:                                2,
+		`payment_pool_waits_total{pool="database"}`:                                             6,
+		`payment_pool_wait_seconds_total{pool="database"}`:                                      1.5,
 		`payment_retries_total{reason="in_place"}`:                                              2,
 		`payment_retries_total{reason="redelivery"}`:                                            1,
 		`payment_handler_panics_total{}`:                                                        1,
@@ -124,6 +140,76 @@ func TestMetrics_Samples(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// sources give what a running program would.
+func sources() Sources {
+	return Sources{
+		InFlight: func() int { return 7 }, Waiting: func() int { return 5 },
+		Queues: func() []Queue {
+			return []Queue{{Kind: "orders", Broker: "broker-a", ID: 0, Lag: 3},
+				{Kind: "orders", Broker: "broker-a", ID: 1}}
+		},
+		Assigned: func() map[string]int { return map[string]int{"orders": 2} },
+		Quarantine: func() []Quarantined {
+			return []Quarantined{
+				{Kind: "conflict", Reason: "serial_reused", State: "open", Count: 4}}
+		},
+		Pools: map[string]func() Pool{"database": func() Pool {
+			return Pool{Max: 8, InUse: 3, Idle: 2, Waits: 6, Waited: 1500 * time.Millisecond}
+		}},
+	}
+}
+
+// A source that gives too much, the same twice, or words that are none: a scrape still works.
+func TestMetrics_SourcesAreBounded(t *testing.T) {
+	t.Parallel()
+	m := NewMetrics(Build{})
+	m.Watch(Sources{
+		Queues: func() (all []Queue) {
+			for i := range 5000 {
+				all = append(all, Queue{Kind: "orders", Broker: "broker-a", ID: i / 2, Lag: 1})
+			}
+			all[0].Broker = "broker\"} PAY_1"
+			return all
+		},
+		Quarantine: func() (all []Quarantined) {
+			for i := range 5000 {
+				all = append(all, Quarantined{Kind: "rejected", Reason: fmt.Sprint("PAY_", i), Count: 1})
+			}
+			return all
+		},
+	})
+	samples := ours(t, m.Gather())
+	for sample := range samples {
+		if strings.Contains(sample, "PAY") {
+			t.Errorf("content in %s", sample)
+		}
+	}
+	if n := len(samples); n > 2*seriesPerSource {
+		t.Errorf("%d samples", n)
+	}
+	lag := samples[`payment_consumer_lag_messages{broker="broker-a",kind="orders",queue="7"}`]
+	if lag != 2 {
+		t.Errorf("a queue that came twice has lag %v, want the sum", lag)
+	}
+}
+
+// What alerts count is there before the first event, or they would miss it.
+func TestMetrics_Begin(t *testing.T) {
+	t.Parallel()
+	got := ours(t, NewMetrics(Build{}).Gather())
+	for _, name := range []string{
+		`payment_handler_panics_total{}`, `payment_jumped_messages_total{}`,
+		`payment_commits_total{result="failed"}`, `payment_cache_lookups_total{result="error"}`,
+		`payment_cache_breaker_open{side="writes"}`, `payment_retries_total{reason="redelivery"}`,
+		`payment_transaction_retries_total{class="deadlock"}`,
+		`messaging_client_sent_messages_total{error_type="unknown",messaging_system="rocketmq"}`,
+	} {
+		if value, there := got[name]; !there || value != 0 {
+			t.Errorf("%s: %v, %v", name, value, there)
+		}
 	}
 }
 

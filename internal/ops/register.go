@@ -56,8 +56,12 @@ func addTrouble(r registrar, m *paymentMetrics) {
 		"Keys looked up in the cache: hit, miss, stale (not to be believed) or error.", "result")
 	m.writes = r.counterVec("payment_cache_writes_total",
 		"Answers written to the cache, ok or error. Nothing is lost with one.", "result")
-	m.breaker = r.gauge("payment_cache_breaker_open",
-		"1 while the cache is left alone because it fails or is slow.")
+	m.breaker = r.gaugeVec("payment_cache_breaker_open",
+		"1 while a side of the cache, lookups or writes, is left alone because it fails or is slow.",
+		"side")
+	m.again = r.counterVec("payment_transaction_retries_total",
+		"Transactions begun from scratch, having lost to another: deadlock, lock_wait, snapshot.",
+		"class")
 	m.retries = r.counterVec("payment_retries_total",
 		"Retries: in_place by this program, redelivery by the broker.", "reason")
 	m.panics = r.counter("payment_handler_panics_total", "Panics that were caught.")
@@ -89,11 +93,6 @@ func (r registrar) gaugeVec(name, help string, labels ...string) *prometheus.Gau
 	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
 	r.to.MustRegister(g)
 	return g
-}
-
-func (r registrar) gaugeFunc(name, help string, value func() int) {
-	r.to.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help},
-		func() float64 { return float64(value()) }))
 }
 
 func (r registrar) histogram(name, help string, buckets []float64) prometheus.Histogram {

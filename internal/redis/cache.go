@@ -221,6 +221,22 @@ func (c *Cache[R]) Ping(ctx context.Context) error {
 	return nil
 }
 
+// Pool is what the connections to Redis are doing. Waits and Waited only grow.
+type Pool struct {
+	Max, InUse, Idle int
+	Waits            int64
+	Waited           time.Duration
+}
+
+// Pool counts the connections, and the waits for one.
+func (c *Cache[R]) Pool() Pool {
+	s := c.client.PoolStats()
+	return Pool{
+		Max: connections, InUse: max(0, int(s.TotalConns)-int(s.IdleConns)), Idle: int(s.IdleConns),
+		Waits: int64(s.WaitCount), Waited: time.Duration(s.WaitDurationNs),
+	}
+}
+
 // Close closes the connections. Calls that are under way, and later ones, fail; closing twice
 // does no harm. If Redis was down at the time, a goroutine of the client that waits for it to
 // come back notices the end about a second later.

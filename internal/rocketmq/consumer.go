@@ -39,6 +39,8 @@ type client struct {
 	pushClient
 	// pulling counts the queues whose last pull began before a time.
 	pulling func(time.Time) int
+	// assigned counts the queues that this client reads, by topic. It may ask the broker.
+	assigned func() map[string]int
 }
 
 type listener = func(context.Context, ...*primitive.MessageExt) (consumer.ConsumeResult, error)
@@ -163,6 +165,7 @@ func (c *Consumer) join(ctx context.Context) error {
 		return errors.Join(err, client.Shutdown())
 	}
 	c.client = client
+	c.watch.assigned = client.assigned
 	c.watch.start()
 	c.started.Store(true)
 	return nil
@@ -204,7 +207,16 @@ func (c *Consumer) newClient() (*client, error) {
 		}
 		return n
 	}
-	return &client{pushClient: push, pulling: pulling}, nil
+	assigned := func() map[string]int {
+		byTopic := map[string]int{}
+		for queue, q := range push.GetConsumerRunningInfo(false).MQTable {
+			if !q.Dropped {
+				byTopic[queue.Topic]++
+			}
+		}
+		return byTopic
+	}
+	return &client{pushClient: push, pulling: pulling, assigned: assigned}, nil
 }
 
 // hearOrigins registers the handler for topics that are not consumed. The client keeps the
@@ -223,6 +235,9 @@ func (c *Consumer) hearOrigins(client *client) error {
 // Started says whether Start has succeeded and Drain has not been called.
 func (c *Consumer) Started() bool { return c.started.Load() }
 
+// Topic is what this consumer reads, besides its group's redeliveries.
+func (c *Consumer) Topic() string { return c.config.Topic }
+
 // Stats are counts of the moment, except Delivered, which only grows.
 type Stats struct {
 	// InFlight deliveries are with the handler.
@@ -234,14 +249,20 @@ type Stats struct {
 	// Backlog counts the messages above the group's committed offsets, at the last look; it is
 	// -1 before the first.
 	Backlog int64
+	// Queues are the group's queues at the last look: of the topic, and of its redeliveries.
+	Queues []QueueOffsets
+	// Assigned counts the queues that this consumer read at the last look, by topic.
+	Assigned map[string]int
 }
 
 // Stats returns the counts.
 func (c *Consumer) Stats() Stats {
 	running, parked := c.gate.counts()
+	seen := c.watch.sight()
 	return Stats{
 		InFlight: running, Parked: parked,
-		Delivered: c.delivered.Load(), Backlog: c.watch.backlog.Load(),
+		Delivered: c.delivered.Load(), Backlog: seen.backlog,
+		Queues: seen.queues, Assigned: seen.assigned,
 	}
 }
 

@@ -41,8 +41,11 @@ type watcher struct {
 	config ConsumerConfig
 	log    *zap.Logger
 
-	jumped  atomic.Bool
-	backlog atomic.Int64
+	// assigned counts the queues that the client reads, by topic; nil before there is a client.
+	assigned func() map[string]int
+
+	jumped atomic.Bool
+	last   atomic.Pointer[sight]
 
 	mu     sync.Mutex
 	queues map[primitive.MessageQueue]position
@@ -61,13 +64,26 @@ type position struct {
 	looked bool
 }
 
+// sight is what one look has seen; nobody changes it afterwards.
+type sight struct {
+	backlog  int64
+	queues   []QueueOffsets
+	assigned map[string]int
+}
+
+// sight returns what the last look has seen. Before the first, the backlog is -1.
+func (w *watcher) sight() sight {
+	if s := w.last.Load(); s != nil {
+		return *s
+	}
+	return sight{backlog: -1}
+}
+
 func newWatcher(admin *Admin, config ConsumerConfig, log *zap.Logger) *watcher {
-	w := &watcher{
+	return &watcher{
 		admin: admin, config: config, log: log,
 		queues: make(map[primitive.MessageQueue]position),
 	}
-	w.backlog.Store(-1)
-	return w
 }
 
 // seen notes a delivery.
@@ -118,7 +134,7 @@ func (w *watcher) report(err error) {
 func (w *watcher) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, watchTimeout)
 	defer cancel()
-	var backlog int64
+	var now sight
 	var failures []error
 	for _, topic := range []string{w.config.Topic, RetryTopic(w.config.Group)} {
 		offsets, err := w.admin.Offsets(ctx, w.config.Group, topic)
@@ -126,14 +142,18 @@ func (w *watcher) look(ctx context.Context) error {
 			failures = append(failures, err)
 		}
 		for _, q := range offsets {
-			backlog += q.Backlog()
+			now.backlog += q.Backlog()
+			now.queues = append(now.queues, q)
 			w.judge(q)
 		}
 	}
 	if len(failures) > 0 {
 		return errors.Join(failures...)
 	}
-	w.backlog.Store(backlog)
+	if w.assigned != nil {
+		now.assigned = w.assigned()
+	}
+	w.last.Store(&now)
 	w.mu.Lock()
 	w.blind = false
 	w.mu.Unlock()

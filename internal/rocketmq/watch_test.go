@@ -98,9 +98,13 @@ func TestConsumer_Jump(t *testing.T) {
 	if !c.Jumped() {
 		t.Error("it was forgotten")
 	}
-	if n := c.Stats().Backlog; n < 0 {
-		t.Errorf("backlog %d after a look", n)
+	stats := c.Stats()
+	if stats.Backlog < 0 || len(stats.Queues) != 2 || stats.Queues[0].Topic != topic {
+		t.Errorf("after a look: %+v, want the queue of the topic and that of redeliveries", stats)
 	}
+	eventually(t, "its own queue among the assigned", func() bool {
+		return c.Stats().Assigned[topic] == 1
+	})
 	mu.Lock()
 	defer mu.Unlock()
 	route, err := b.admin.Route(patient(t), topic)

@@ -251,7 +251,7 @@ func loseCache(ctx context.Context, r *faults.Rig, c *faults.Consumer) error {
 // breaker waits until the consumer leaves Redis alone (1), or asks it again (0).
 func breaker(ctx context.Context, c *faults.Consumer, want float64) error {
 	return faults.Until(ctx, fmt.Sprint("the breaker to be ", want), trafficLimit, func() bool {
-		open, err := c.Metric(ctx, "payment_cache_breaker_open")
+		open, err := c.Metric(ctx, "payment_cache_breaker_open", `side="lookups"`)
 		return err == nil && open == want
 	})
 }
