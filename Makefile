@@ -12,7 +12,7 @@ RACE         := $(if $(shell command -v $${CC:-gcc} 2>/dev/null),-race)
 
 .DEFAULT_GOAL := help
 .PHONY: help doctor demo up down build test unit faults soak mutants exhibits reliability bench \
-	bench-compare bench-baseline lint fmt compose-check clean $(PROGRAMS)
+	bench-compare bench-baseline lint fmt compose-check observe-check clean $(PROGRAMS)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -81,7 +81,8 @@ bench-baseline: ## keep the last measurement, and the plot that the README shows
 lint: $(LINT) ## go vet and golangci-lint
 	go vet ./...
 	$(LINT) run --allow-parallel-runners ./...
-	cd tools/composecheck && $(CURDIR)/$(LINT) run --allow-parallel-runners --config $(CURDIR)/.golangci.yml ./...
+	@for tool in tools/*/; do echo "$$tool" && (cd $$tool && $(CURDIR)/$(LINT) run \
+		--allow-parallel-runners --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
 
 # One that is installed is used if it is the same version; to build it takes minutes.
 $(LINT):
@@ -98,6 +99,12 @@ fmt: ## format the Go files
 # A module of its own, so that the programs do not depend on compose's libraries.
 compose-check: ## validate docker-compose.yml, for which no engine is needed
 	@cd tools/composecheck && go vet ./... && go test -count=1 ./... && go run . ../..
+
+# The same for Prometheus' libraries.
+WRITE :=
+observe-check: ## validate alerts and dashboard, and try each alert
+	@cd tools/observecheck && go vet ./... && \
+		go run . $(if $(WRITE),-write) ../.. && go test -count=1 ./...
 
 clean: ## end the background servers, and remove build/ and .stack/ with all data
 	@if [ -e .stack/data ]; then $(MAKE) --no-print-directory down; fi

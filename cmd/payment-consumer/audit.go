@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -41,8 +42,9 @@ func (a *app) auditCommand() *cobra.Command {
   I8  the cache knows nothing that the database does not, and everything in it expires
 It reads every row. The exit status is 0 when all hold, 1 when one is violated or the audit
 could not be made in full.`,
-		Example: "  payment-consumer audit\n  payment-consumer audit -o json | jq .findings",
-		Args:    cli.NoArguments,
+		Example: "  payment-consumer audit\n  payment-consumer audit -o json | jq .findings\n" +
+			"  payment-consumer audit -o prometheus >audit.prom.new; mv audit.prom.new audit.prom",
+		Args: cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := a.load(cmd, config.NeedMySQL, config.NeedCache)
 			if err != nil {
@@ -61,7 +63,7 @@ could not be made in full.`,
 			return nil
 		},
 	}
-	cli.OutputFlag(cmd, &format, "text", "json")
+	cli.OutputFlag(cmd, &format, "text", "json", "prometheus")
 	return cmd
 }
 
@@ -141,8 +143,11 @@ func readCache(ctx context.Context, cache *answers) (cached []mysql.Cached, err 
 }
 
 func (a *app) printVerdict(v verdict, format string) error {
-	if format == "json" {
+	switch format {
+	case "json":
 		return a.PrintJSON(v)
+	case "prometheus":
+		return writeExposition(a.Stdout, v, time.Now())
 	}
 	for _, f := range v.Findings {
 		state := "ok      "
