@@ -14,6 +14,7 @@ import (
 	"example.com/payment/internal/config"
 	"example.com/payment/internal/ops"
 	"example.com/payment/internal/rocketmq"
+	"example.com/payment/internal/tracing"
 )
 
 // senderGroup names this program at the broker.
@@ -92,7 +93,7 @@ func (a *app) load(cmd *cobra.Command) (config.Producer, error) {
 
 // logger makes the log and takes the client's log into it. It is called once.
 func (a *app) logger(cfg config.Producer) (*zap.Logger, error) {
-	log, err := ops.NewLogger(a.Stderr, cfg.Log.Level, cfg.Log.Format)
+	log, _, err := ops.NewLogger(a.Stderr, ops.Logging(cfg.Log))
 	if err != nil {
 		return nil, cli.Usage(err)
 	}
@@ -125,8 +126,29 @@ func dialBroker(ctx context.Context, cfg config.Producer, log *zap.Logger) (brok
 	if err := findTopic(ctx, cfg, cfg.RocketMQ.Topic, "PAYMENT_ROCKETMQ_TOPIC"); err != nil {
 		return nil, err
 	}
-	return rocketmq.NewProducer(
-		cli.Producer(cfg.RocketMQ.Broker, cfg.RocketMQ.Sending, senderGroup, ""), log)
+	sending := cli.Producer(cfg.RocketMQ.Broker, cfg.RocketMQ.Sending, senderGroup,
+		rocketmq.UniqueInstance())
+	tracer, err := cli.Tracer(ctx, cfg.Tracing, senderGroup, sending.Instance, log)
+	if err != nil {
+		return nil, err
+	}
+	sending.Tracer = tracer
+	producer, err := rocketmq.NewProducer(sending, log)
+	if err != nil {
+		return nil, errors.Join(err, tracer.Close(ctx))
+	}
+	return tracedBroker{producer, tracer}, nil
+}
+
+// tracedBroker also ends the tracer of its producer.
+type tracedBroker struct {
+	*rocketmq.Producer
+	tracer *tracing.Tracer
+}
+
+// Close waits for the sends under way, and then for their spans.
+func (b tracedBroker) Close() error {
+	return errors.Join(b.Producer.Close(), b.tracer.Close(context.Background()))
 }
 
 // findTopic says in one line what to do about a topic that cannot be found.

@@ -122,5 +122,6 @@ func ownerConfig(cfg config.Consumer) mysql.Config {
 }
 
 func (a *app) logger(cfg config.Consumer) (*zap.Logger, error) {
-	return ops.NewLogger(a.Stderr, cfg.Log.Level, cfg.Log.Format)
+	log, _, err := ops.NewLogger(a.Stderr, ops.Logging(cfg.Log))
+	return log, err
 }

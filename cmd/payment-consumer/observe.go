@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -12,11 +13,12 @@ import (
 	"example.com/payment/internal/payment"
 	"example.com/payment/internal/redis"
 	"example.com/payment/internal/rocketmq"
+	"example.com/payment/internal/tracing"
 )
 
 // observe counts and logs one delivery. The serial is checked and the message ID is the sender's
 // word, which the logger quotes; nothing else of the message is written anywhere.
-func (s *service) observe(e payment.Event) {
+func (s *service) observe(ctx context.Context, e payment.Event) {
 	s.metrics.Observe(e)
 	var panicked *idem.PanicError
 	if errors.As(e.Err, &panicked) {
@@ -38,8 +40,16 @@ func (s *service) observe(e payment.Event) {
 		zap.String("decided_by", e.By), zap.String("serial_no", string(e.Serial)),
 		zap.String("message_id", e.Message.ID), zap.Int("queue", e.Message.Queue),
 		zap.Int64("offset", e.Message.Offset), zap.Int("attempt", e.Message.Attempt),
-		zap.Int("retries", e.Retries), zap.Duration("took", e.Took), zap.Error(e.Err),
+		zap.Int("retries", e.Retries), zap.Duration("took", e.Took), traceField(ctx), zap.Error(e.Err),
 	)
+}
+
+// traceField names the delivery's trace, if it has one.
+func traceField(ctx context.Context) zap.Field {
+	if id := tracing.TraceID(ctx); id != "" {
+		return zap.String("trace_id", id)
+	}
+	return zap.Skip()
 }
 
 // sent counts one batch of results.

@@ -25,22 +25,24 @@ func (a *app) run(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	log, err := a.logger(cfg)
+	log, level, err := ops.NewLogger(a.Stderr, ops.Logging(cfg.Log))
 	if err != nil {
 		return cli.Usage(err)
 	}
 	rocketmq.QuietClientLogs(log)
 	redis.QuietClientLogs(log)
 	tuneCollector()
-	return consume(cmd.Context(), cfg, log)
+	return consume(cmd.Context(), cfg, log, level)
 }
 
 // consume runs the whole service: it starts what the consumers need, starts the consumers, waits
 // for ctx to end, and stops everything in the opposite order. What is under way is finished and
 // acknowledged within the grace period; what is not comes again.
-func consume(ctx context.Context, cfg config.Consumer, log *zap.Logger) (err error) {
+func consume(
+	ctx context.Context, cfg config.Consumer, log *zap.Logger, level zap.AtomicLevel,
+) (err error) {
 	defer endWithin(ctx, cfg.Shutdown.Grace, log)()
-	build := buildInfo()
+	build := ops.Build(cli.Version())
 	log.Info("starting", zap.String("version", build.Version),
 		zap.String("revision", build.Revision), zap.Int("pid", os.Getpid()))
 	metrics := ops.NewMetrics(build)
@@ -56,6 +58,7 @@ func consume(ctx context.Context, cfg config.Consumer, log *zap.Logger) (err err
 	})
 	needs := newReadiness(health)
 	server := ops.NewServer(cfg.Ops.Address, health, metrics, log)
+	server.ServeLevel(level)
 	if err := server.Start(ctx); err != nil {
 		return err
 	}
@@ -72,7 +75,7 @@ func consume(ctx context.Context, cfg config.Consumer, log *zap.Logger) (err err
 	if err := waitForDatabase(ctx, cfg, db, log); err != nil {
 		return endedEarly(ctx, err)
 	}
-	s, err := newService(cfg, db, metrics, log)
+	s, err := newService(ctx, cfg, db, metrics, log)
 	if err != nil {
 		return err
 	}

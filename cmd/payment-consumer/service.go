@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"example.com/payment/internal/order"
 	"example.com/payment/internal/payment"
 	"example.com/payment/internal/rocketmq"
+	"example.com/payment/internal/tracing"
 )
 
 // service is everything between the broker and the database, wired by hand.
@@ -24,6 +24,7 @@ type service struct {
 	instance string
 	log      *zap.Logger
 	metrics  *ops.Metrics
+	tracer   *tracing.Tracer // nil when tracing is off
 
 	db       *mysql.DB
 	cache    *answers
@@ -39,10 +40,13 @@ type service struct {
 }
 
 func newService(
-	cfg config.Consumer, db *mysql.DB, metrics *ops.Metrics, log *zap.Logger,
-) (*service, error) {
+	ctx context.Context, cfg config.Consumer, db *mysql.DB, metrics *ops.Metrics, log *zap.Logger,
+) (_ *service, err error) {
 	s := &service{instance: rocketmq.UniqueInstance(), log: log, metrics: metrics, db: db}
-	var err error
+	s.tracer, err = cli.Tracer(ctx, cfg.Tracing, cfg.RocketMQ.Group, s.instance, log)
+	if err != nil {
+		return nil, err
+	}
 	if s.cache, err = openCache(cfg, db, s.cacheHooks(), log); err != nil {
 		return nil, err
 	}
@@ -54,9 +58,10 @@ func newService(
 	if err != nil {
 		return nil, errors.Join(err, s.cache.Close())
 	}
-	s.guard = idem.New(mysql.NewStore(db, cfg.Payment.BalanceLimitMinor), s.cache, idem.Options{
+	store := mysql.NewStore(db, cfg.Payment.BalanceLimitMinor)
+	s.guard = idem.New(tracedStore{store}, tracedCache{s.cache}, idem.Options{
 		BatchMax: cfg.Guard.BatchMax, Committers: cfg.Guard.Committers,
-		Waiting: cfg.Guard.Waiting, Observe: metrics.Batch,
+		Waiting: cfg.Guard.Waiting, Observe: metrics.Batch, Begin: s.beginBatch(),
 	})
 	s.database = s.hold(cfg, "database")
 	s.topic = s.hold(cfg, "result topic")
@@ -88,6 +93,7 @@ func (s *service) consumers(cfg config.Consumer) (err error) {
 		StartAttempts:  cfg.RocketMQ.StartAttempts,
 		DrainTimeout:   cfg.Shutdown.Grace * 2 / 3,
 		Hooks:          rocketmq.Hooks{OnPanic: s.metrics.Panic, OnJump: s.jumped},
+		Tracer:         s.tracer,
 	}
 	orders := base
 	orders.Group, orders.Topic, orders.Tag = cfg.RocketMQ.Group, cfg.RocketMQ.Topic, cfg.RocketMQ.Tag
@@ -134,7 +140,7 @@ func (s *service) drain(grace time.Duration) error {
 // close stops what the consumers used, after they have stopped.
 func (s *service) close() error {
 	s.guard.Close()
-	return errors.Join(s.results.Close(), s.cache.Close())
+	return errors.Join(s.results.Close(), s.cache.Close(), s.tracer.Close(context.Background()))
 }
 
 // readiness is what a consumer needs in order to be ready. Everything counts as down until it is
@@ -207,22 +213,4 @@ func (s *service) hold(cfg config.Consumer, name string) *idem.Hold {
 func producerConfig(cfg config.Consumer, instance string) rocketmq.ProducerConfig {
 	return cli.Producer(cfg.RocketMQ.Broker, cfg.RocketMQ.Sending,
 		cfg.RocketMQ.Group+"-sender", instance)
-}
-
-// buildInfo is what the Go tool wrote into the binary.
-func buildInfo() ops.Build {
-	build := ops.Build{Version: "devel"}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return build
-	}
-	if info.Main.Version != "" {
-		build.Version = info.Main.Version
-	}
-	for _, setting := range info.Settings {
-		if setting.Key == "vcs.revision" {
-			build.Revision = setting.Value
-		}
-	}
-	return build
 }

@@ -23,6 +23,14 @@ type Sending struct {
 // Log is how much is logged, and in which form.
 type Log struct {
 	Level, Format string
+	// Burst is how many lines alike are logged in a second, of those that are no warnings; 0 for all.
+	Burst int
+}
+
+// Tracing is where spans are sent, if anywhere, and of which part of the traces.
+type Tracing struct {
+	Endpoint string
+	Percent  int
 }
 
 // concat joins the rows of several parts of a table.
@@ -69,6 +77,20 @@ func logging(c *Log, level, format string) []setting {
 			"How much is logged, to standard error. No level shows message bodies or secrets.")),
 		shown(bind(&c.Format, "log.format", format, choice("json", "console"),
 			"json for machines, console for people.")),
+		bind(&c.Burst, "log.burst", "0", whole(0, 1_000_000),
+			"How many lines alike may be logged in a second; of those beyond, one in a hundred is. "+
+				"Warnings and errors are never left out. 0 logs everything."),
+	}
+}
+
+func tracing(c *Tracing) []setting {
+	return []setting{
+		bind(&c.Endpoint, "tracing.endpoint", "", webAddress(),
+			"Where OpenTelemetry spans are sent, by OTLP over HTTP. Without one there is no "+
+				"tracing; the trace of an order is passed on to its result all the same."),
+		bind(&c.Percent, "tracing.sample_percent", "1", whole(0, 100),
+			"How many of a hundred traces that begin in this program are sampled. Traces that "+
+				"began elsewhere are sampled as they were there."),
 	}
 }
 

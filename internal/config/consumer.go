@@ -15,6 +15,7 @@ type Consumer struct {
 	Ops      Ops
 	Shutdown Shutdown
 	Log      Log
+	Tracing  Tracing
 	// Settings lists every setting with its value and its source, secrets redacted.
 	Settings Settings
 }
@@ -95,6 +96,7 @@ func consumerTable(c *Consumer) []setting {
 		consumerBroker(&c.RocketMQ), consumerListener(&c.RocketMQ), mysql(&c.MySQL),
 		migrate(&c.Migrate), redis(&c.Redis), cache(&c.Cache), guard(&c.Guard), hold(&c.Hold),
 		payment(&c.Payment), operations(c), logging(&c.Log, "info", "json"),
+		tracing(&c.Tracing),
 	))
 }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,6 +83,18 @@ func hostPort(lowPort int, example string) parser[string] {
 		n, notNumber := strconv.Atoi(port)
 		return raw, err == nil && notNumber == nil && n >= lowPort && n <= 65535 && isHost(host)
 	}}
+}
+
+// webAddress accepts the address of a server that speaks HTTP, or nothing.
+func webAddress() parser[string] {
+	return parser[string]{
+		accepts: "an address such as http://127.0.0.1:4318, or nothing",
+		parse: func(raw string) (string, bool) {
+			u, err := url.Parse(raw)
+			return raw, raw == "" || err == nil && (u.Scheme == "http" || u.Scheme == "https") &&
+				isHost(u.Host) && u.User == nil && u.RawQuery == "" && u.Fragment == ""
+		},
+	}
 }
 
 // isHost keeps out what is plainly no host: nothing, a URL, spaces. Whether it exists is found

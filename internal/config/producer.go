@@ -4,6 +4,7 @@ package config
 type Producer struct {
 	RocketMQ ProducerRocketMQ
 	Log      Log
+	Tracing  Tracing
 	// Settings lists every setting with its value and its source, secrets redacted.
 	Settings Settings
 }
@@ -30,7 +31,7 @@ func producerTable(p *Producer) []setting {
 			bind(&c.UnknownRepeats, "rocketmq.unknown_repeats", "5", whole(0, 100),
 				"How often an order is sent again, with the same serial number, while nobody "+
 					"can say whether the broker has stored it."),
-		}, logging(&p.Log, "warn", "console"),
+		}, logging(&p.Log, "warn", "console"), tracing(&p.Tracing),
 	))
 }
 

@@ -30,7 +30,8 @@ func leaves(v reflect.Value, path string, into map[string]any) map[string]any {
 // Each setting changes exactly one field, and each field is changed by exactly one setting.
 func testEachSettingHasAField[T any](t *testing.T, tableOf func(*T) []setting) {
 	t.Helper()
-	values := []string{"1", "3", "77", "300", "true", "debug", "console", "json", "h:1", "x", key32}
+	values := []string{"1", "3", "77", "300", "true", "debug", "console", "json", "h:1", "x", key32,
+		"http://h:1"}
 	changedBy := map[string]string{}
 	for i, row := range tableOf(new(T)) {
 		if strings.HasSuffix(row.key, fileSuffix) {

@@ -19,6 +19,10 @@ type Options struct {
 	Timeout time.Duration
 	// Observe, if set, is told of each batch. It is called by the committers, several at once.
 	Observe func(Batch)
+	// Begin, if set, is called before each batch, with the contexts of all whose requests are in
+	// it: a batch belongs to none of them. Its steps get the context that Begin returns, which
+	// must descend from the given one, and end is called when it is decided. It is for tracing.
+	Begin func(ctx context.Context, callers []context.Context) (_ context.Context, end func(Batch))
 }
 
 // Batch reports what one batch cost.
@@ -49,6 +53,7 @@ type Guard[T, R any] struct {
 type arrival[T any] struct {
 	req Request[T]
 	at  time.Time
+	ctx context.Context // of the caller, for Options.Begin only
 }
 
 // New returns a Guard over a store and a cache and starts its committers.
@@ -86,7 +91,7 @@ func (o Options) withDefaults() Options {
 // nothing about whether the request was decided. It is safe for concurrent use, and nearly all
 // of its speed comes from being called by many at once.
 func (g *Guard[T, R]) Process(ctx context.Context, req Request[T]) Decision[R] {
-	decision, err := g.batcher.Do(ctx, arrival[T]{req: req, at: time.Now()})
+	decision, err := g.batcher.Do(ctx, arrival[T]{req: req, at: time.Now(), ctx: ctx})
 	if err != nil {
 		return Decision[R]{Verdict: Retry, Err: err}
 	}
@@ -108,6 +113,8 @@ func (g *Guard[T, R]) decide(ctx context.Context, arrivals []arrival[T]) []Decis
 	ctx, cancel := context.WithTimeout(ctx, g.opts.Timeout)
 	defer cancel()
 	b := newBatch[T, R](arrivals)
+	ctx, end := g.begin(ctx, arrivals)
+	defer func() { end(b.report) }()
 	for b.elect() {
 		g.lookInCache(ctx, b)
 		g.lookInStore(ctx, b, ByStore)
@@ -118,6 +125,20 @@ func (g *Guard[T, R]) decide(ctx context.Context, arrivals []arrival[T]) []Decis
 	b.report.Size = len(arrivals)
 	g.opts.Observe(b.report)
 	return b.answers()
+}
+
+// begin tells Options.Begin of a batch.
+func (g *Guard[T, R]) begin(
+	ctx context.Context, arrivals []arrival[T],
+) (_ context.Context, end func(Batch)) {
+	if g.opts.Begin == nil {
+		return ctx, func(Batch) {}
+	}
+	callers := make([]context.Context, len(arrivals))
+	for i, a := range arrivals {
+		callers[i] = a.ctx
+	}
+	return g.opts.Begin(ctx, callers)
 }
 
 // lookInCache is step 1. Only an exact repeat is believed: a hit with other content goes on to

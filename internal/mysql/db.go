@@ -16,6 +16,7 @@ import (
 	"gorm.io/gorm/logger"
 
 	"example.com/payment/internal/idem"
+	"example.com/payment/internal/tracing"
 )
 
 // Config says how to reach the database. All waits are bounded; see DESIGN.md for why
@@ -102,6 +103,9 @@ func Open(cfg Config) (*DB, error) {
 		})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("mysql: open: %w", err), db.pool.Close())
+	}
+	if err := db.trace(); err != nil {
+		return nil, errors.Join(fmt.Errorf("mysql: trace: %w", err), db.pool.Close())
 	}
 	return db, nil
 }
@@ -215,9 +219,12 @@ func (db *DB) transact(
 	if tx.Error != nil {
 		return tx.Error
 	}
-	end := tx.Rollback // after an error, and when a panic is on its way out
+	end, word := tx.Rollback, "ROLLBACK" // after an error, and when a panic is on its way out
 	defer func() {
-		if ended := end().Error; ended != nil {
+		_, span := tracing.Child(ctx, word, tracing.Client, endAttributes)
+		ended := end().Error
+		span.End(errorType(ended))
+		if ended != nil {
 			discard(conn)
 			err = cmp.Or(err, ended)
 		}
@@ -225,7 +232,7 @@ func (db *DB) transact(
 	if err := fn(tx); err != nil {
 		return err
 	}
-	end = tx.Commit
+	end, word = tx.Commit, "COMMIT"
 	return nil
 }
 

@@ -21,6 +21,8 @@
 //
 // A log line says what happened to which serial number. It never holds the body of a message, a
 // password, a key or a data source name: code passes identifiers and errors to the logger, not
-// requests, and secrets have a type that prints as "[redacted]". Nothing is sampled, because in
-// a payment log the line that was left out is the one that is asked for.
+// requests, and secrets have a type that prints as "[redacted]". Nothing is left out unless a
+// burst is set, because in a payment log the line that was left out is the one that is asked for;
+// warnings and errors never are. The level can be changed while the program runs, on a loopback
+// address only: PUT /debug/log-level with {"level":"debug"}.
 package ops

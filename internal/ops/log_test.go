@@ -14,7 +14,7 @@ import (
 func TestNewLogger_JSON(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	log, err := NewLogger(&out, "info", "json")
+	log, _, err := NewLogger(&out, Logging{Level: "info", Format: "json"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func TestNewLogger_JSON(t *testing.T) {
 func TestNewLogger_NoSampling(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	log, err := NewLogger(&out, "debug", "console")
+	log, _, err := NewLogger(&out, Logging{Level: "debug", Format: "console"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,8 +67,54 @@ func TestNewLogger_NoSampling(t *testing.T) {
 func TestNewLogger_Refused(t *testing.T) {
 	t.Parallel()
 	for _, test := range [][2]string{{"loud", "json"}, {"info", "xml"}} {
-		if _, err := NewLogger(&bytes.Buffer{}, test[0], test[1]); err == nil {
+		logging := Logging{Level: test[0], Format: test[1]}
+		if _, _, err := NewLogger(&bytes.Buffer{}, logging); err == nil {
 			t.Errorf("%v is accepted", test)
 		}
+	}
+}
+
+// The level changes while the logger is in use.
+func TestNewLogger_ChangeLevel(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	log, level, err := NewLogger(&out, Logging{Level: "warn", Format: "json"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log = log.With(zap.String("instance", "x"))
+	log.Info("before")
+	level.SetLevel(zap.DebugLevel)
+	log.Debug("after")
+	if got := out.String(); strings.Contains(got, "before") || !strings.Contains(got, "after") {
+		t.Errorf("got %s", got)
+	}
+}
+
+// With a burst, a flood of one line leaves little behind, and every warning.
+func TestNewLogger_Burst(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	log, level, err := NewLogger(&out, Logging{Level: "debug", Format: "console", Burst: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log = log.With(zap.Int("n", 1))
+	for range 1000 {
+		log.Debug("flood")
+		log.Warn("warning")
+	}
+	log.Debug("other")
+	// A second may end among them, and two bursts begin.
+	if n := strings.Count(out.String(), "flood"); n < 10+9 || n > 100 {
+		t.Errorf("%d of 1,000 lines alike", n)
+	}
+	if n := strings.Count(out.String(), "warning"); n != 1000 {
+		t.Errorf("%d of 1,000 warnings", n)
+	}
+	level.SetLevel(zap.ErrorLevel)
+	log.Warn("not any more")
+	if got := out.String(); !strings.Contains(got, "other") || strings.Contains(got, "not any") {
+		t.Errorf("got %.300s", got)
 	}
 }

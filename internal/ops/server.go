@@ -32,6 +32,7 @@ type Server struct {
 	health  *Health
 	metrics *Metrics
 	log     *zap.Logger
+	level   http.Handler
 	server  *http.Server
 	bound   net.Addr
 	done    chan struct{} // closed when the serving goroutine has ended
@@ -42,6 +43,10 @@ func NewServer(address string, health *Health, metrics *Metrics, log *zap.Logger
 	return &Server{address: address, health: health, metrics: metrics, log: log,
 		done: make(chan struct{})}
 }
+
+// ServeLevel lets the log's level be read and changed on a loopback address. It is called before
+// Start.
+func (s *Server) ServeLevel(level http.Handler) { s.level = level }
 
 // Start listens, so that a port that is taken is an error here, and serves until Shutdown.
 // It may be called once.
@@ -127,6 +132,10 @@ func (s *Server) routes(private bool) http.Handler {
 	}))
 	if private {
 		// A profile shows the command line and costs time: not for everybody on the network.
+		if s.level != nil {
+			mux.Handle("GET /debug/log-level", s.level)
+			mux.Handle("PUT /debug/log-level", s.level)
+		}
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

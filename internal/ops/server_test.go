@@ -125,6 +125,34 @@ func TestServer_NotAnAddressOfThisMachine(t *testing.T) {
 	}
 }
 
+// The level of the log is for those who are on the machine.
+func TestServer_LevelOnLoopbackOnly(t *testing.T) {
+	t.Parallel()
+	for address, private := range map[string]bool{"127.0.0.1:0": true, "0.0.0.0:0": false} {
+		level := zap.NewAtomicLevel()
+		s := NewServer(address, NewHealth(time.Now, nil), NewMetrics(Build{}), zap.NewNop())
+		s.ServeLevel(level)
+		if err := s.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		_, port, _ := strings.Cut(strings.TrimPrefix(s.Address(), "[::]"), ":")
+		request, _ := http.NewRequestWithContext(t.Context(), http.MethodPut,
+			"http://127.0.0.1:"+port+"/debug/log-level", strings.NewReader(`{"level":"debug"}`))
+		client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		response, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if changed := level.Level() == zap.DebugLevel; changed != private {
+			t.Errorf("%s: changed is %v, status %d", address, changed, response.StatusCode)
+		}
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // A request that does not end is cut off when the time for the shutdown is over.
 func TestServer_ShutdownCutsOff(t *testing.T) {
 	t.Parallel()

@@ -75,7 +75,7 @@ func (w *world) Send(_ context.Context, r order.Result) error {
 	return err
 }
 
-func (w *world) observe(e Event) {
+func (w *world) observe(_ context.Context, e Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.events = append(w.events, e)

@@ -21,6 +21,9 @@ type Message struct {
 	Attempt int
 	// BornAt is when the producer made the message, by the producer's clock.
 	BornAt time.Time
+	// Trace is the W3C trace context that came with the message, or anything else that its sender
+	// has put there; at most 55 bytes.
+	Trace string
 	// Defect, unless empty, says in a word why the message could not come again if it were given
 	// back, whatever it holds. So it must not be given back: it is rejected.
 	Defect string

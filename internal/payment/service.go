@@ -49,8 +49,9 @@ type Options struct {
 	// DeadLetterAttempts is how many deliveries a dead letter gets before it goes to the
 	// quarantine undecided; default 3.
 	DeadLetterAttempts int
-	// Observe, if set, is told of each delivery when its disposition is known.
-	Observe func(Event)
+	// Observe, if set, is told of each delivery when its disposition is known, with the context of
+	// the delivery.
+	Observe func(context.Context, Event)
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 }
@@ -101,7 +102,7 @@ func NewService(
 		opts.Limits = order.DefaultLimits()
 	}
 	if opts.Observe == nil {
-		opts.Observe = func(Event) {}
+		opts.Observe = func(context.Context, Event) {}
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
@@ -154,7 +155,7 @@ func (s *Service) handle(ctx context.Context, m Message, lastTry bool) Dispositi
 		e.Disposition, e.Err = Redeliver, err
 	}
 	e.Took = s.opts.Now().Sub(start)
-	s.opts.Observe(e)
+	s.opts.Observe(ctx, e)
 	return e.Disposition
 }
 

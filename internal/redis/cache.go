@@ -126,6 +126,7 @@ func New[R any](cfg Config, epoch func() (string, bool), log *zap.Logger) (*Cach
 		return nil, errors.New("redis: no source for the ledger epoch")
 	}
 	client := redis.NewClient(cfg.options())
+	client.AddHook(tracer{})
 	log = log.With(zap.String("redis", cfg.Address))
 	return &Cache[R]{
 		cfg: cfg, epoch: epoch, client: client,

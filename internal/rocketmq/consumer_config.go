@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"example.com/payment/internal/payment"
+	"example.com/payment/internal/tracing"
 )
 
 // Handler decides one delivery. The context ends at the handler timeout, and at the deadline of
@@ -78,6 +79,9 @@ type ConsumerConfig struct {
 	WatchInterval time.Duration
 	// Hooks are told what happens; each may be nil, and none may block.
 	Hooks Hooks
+	// Tracer makes a span of each delivery. Default none; the trace of a message is passed on to
+	// the handler's context all the same.
+	Tracer *tracing.Tracer
 }
 
 // Hooks count what happens in a Consumer.

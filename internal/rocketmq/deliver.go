@@ -16,6 +16,7 @@ import (
 
 	"example.com/payment/internal/failpoint"
 	"example.com/payment/internal/payment"
+	"example.com/payment/internal/tracing"
 )
 
 // deliver is the client's listener. It never returns an error: the client looks at the result
@@ -76,7 +77,7 @@ func (c *Consumer) handle(m payment.Message) (answer payment.Disposition) {
 	ctx, cancel := context.WithTimeout(c.base, c.config.HandlerTimeout)
 	defer cancel()
 	failpoint.Hit(failpoint.Received)
-	answer = c.handler(ctx, m)
+	answer = c.process(ctx, m)
 	failpoint.Hit(failpoint.BeforeAcknowledge)
 	return answer
 }
@@ -101,6 +102,9 @@ func (c *Consumer) panicked(p any, m payment.Message) {
 // a sender who gives a long one must not get into answers and logs with it.
 const maxID = 128
 
+// maxTrace is the length of a trace context, in bytes.
+const maxTrace = 55
+
 // toMessage takes from the client's message what the handler may know.
 func toMessage(m *primitive.MessageExt) payment.Message {
 	return payment.Message{
@@ -116,6 +120,7 @@ func toMessage(m *primitive.MessageExt) payment.Message {
 		Offset:  m.QueueOffset,
 		Attempt: int(m.ReconsumeTimes) + 1,
 		BornAt:  time.UnixMilli(m.BornTimestamp),
+		Trace:   cut(m.GetProperty(tracing.Property), maxTrace),
 	}
 }
 

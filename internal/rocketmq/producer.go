@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"example.com/payment/internal/idem"
+	"example.com/payment/internal/tracing"
 )
 
 // Errors of a send, besides idem.ErrUnavailable: no broker could be reached, nothing was sent.
@@ -43,6 +44,8 @@ type ProducerConfig struct {
 	Retries int
 	// MaxBodyBytes bounds a message's body. Default 64 KiB.
 	MaxBodyBytes int
+	// Tracer makes a span of each Send, whose context goes with the message. Default none.
+	Tracer *tracing.Tracer
 }
 
 // Defaults and limits of ProducerConfig.
@@ -145,6 +148,16 @@ func NewProducer(config ProducerConfig, log *zap.Logger) (*Producer, error) {
 // error, which is looked at between attempts but does not cut one short.
 func (p *Producer) Send(ctx context.Context, out Outgoing) (Receipt, error) {
 	out.ID = orDefault(out.ID, newMessageID())
+	ctx, span := p.config.Tracer.Start(ctx, "send "+out.Topic, tracing.Producer, out.attributes)
+	receipt, err := p.sendOne(ctx, out.traced(ctx))
+	span.Set(tracing.Attributes{
+		"messaging.destination.partition.id": partition(receipt.Broker, receipt.Queue),
+	})
+	span.End(errorWord(err))
+	return receipt, err
+}
+
+func (p *Producer) sendOne(ctx context.Context, out Outgoing) (Receipt, error) {
 	receipt := Receipt{MessageID: out.ID}
 	if err := p.validate(out); err != nil {
 		return receipt, err

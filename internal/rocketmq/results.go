@@ -12,6 +12,7 @@ import (
 	"example.com/payment/internal/failpoint"
 	"example.com/payment/internal/idem"
 	"example.com/payment/internal/order"
+	"example.com/payment/internal/tracing"
 )
 
 // ResultsConfig says how result messages are sent. Zero fields take the defaults named beside
@@ -105,6 +106,13 @@ func (r *Results) Send(ctx context.Context, result order.Result) error {
 		return fmt.Errorf("rocketmq: encode result: %w", err)
 	}
 	out := Outgoing{Topic: r.config.Topic, Key: string(result.OrderID), Body: body, ID: newMessageID()}
+	ctx, span := tracing.Child(ctx, "send "+out.Topic, tracing.Producer, out.attributes)
+	err = r.send(ctx, out.traced(ctx))
+	span.End(errorWord(err))
+	return err
+}
+
+func (r *Results) send(ctx context.Context, out Outgoing) error {
 	if err := r.producer.validate(out); err != nil {
 		return err
 	}

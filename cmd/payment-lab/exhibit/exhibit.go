@@ -68,7 +68,7 @@ func Run(ctx context.Context, opts Options, environ []string, out io.Writer) (er
 	if err != nil {
 		return err
 	}
-	log, err := ops.NewLogger(out, cfg.Log.Level, cfg.Log.Format)
+	log, _, err := ops.NewLogger(out, ops.Logging(cfg.Log))
 	if err != nil {
 		return err
 	}
