@@ -203,7 +203,7 @@ func TestPrepareScript(t *testing.T) {
 	}
 	dir := t.TempDir()
 	volumes := []string{"secrets", "secrets-mysql", "secrets-redis", "secrets-migrate",
-		"secrets-consumer", "broker-data"}
+		"secrets-consumer", "secrets-archive", "broker-data"}
 	for _, volume := range volumes {
 		if err := os.Mkdir(filepath.Join(dir, volume), 0o755); err != nil {
 			t.Fatal(err)
@@ -223,6 +223,9 @@ func TestPrepareScript(t *testing.T) {
 		"secrets-consumer/mysql-migrate": {},
 		"secrets-consumer/mysql-root":    {},
 		"secrets-migrate/mysql-root":     {},
+		"secrets-archive/mysql-archive":  {65532, 0o400, first["secrets/mysql-archive"].Text},
+		"secrets-archive/mysql-app":      {},
+		"secrets-consumer/mysql-archive": {},
 		"secrets-mysql/mysql-migrate":    {999, 0o400, first["secrets/mysql-migrate"].Text},
 		"secrets-mysql/cache-keys":       {},
 		"secrets-redis/mysql-app":        {},

@@ -39,13 +39,16 @@ put() {
 secret mysql-root 16
 secret mysql-app 16
 secret mysql-migrate 16
+secret mysql-archive 16
 secret redis 16
 secret cache-keys 32 k1:
 
 give mysql "$mysql" mysql-root
 give mysql "$mysql" mysql-app
 give mysql "$mysql" mysql-migrate
+give mysql "$mysql" mysql-archive
 give migrate "$consumer" mysql-migrate
+give archive "$consumer" mysql-archive
 give consumer "$consumer" mysql-app
 give consumer "$consumer" redis
 give consumer "$consumer" cache-keys

@@ -19,3 +19,7 @@ GRANT SELECT, INSERT,
 GRANT SELECT ON ledger_epoch TO {{user}};
 GRANT SELECT, UPDATE (passed) ON read_barrier TO {{user}};
 GRANT SELECT ON schema_migrations TO {{user}};
+
+-- The audit counts what was archived.
+GRANT SELECT ON ledger_entries_archive TO {{user}};
+GRANT SELECT ON quarantine_archive TO {{user}};

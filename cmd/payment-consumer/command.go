@@ -49,7 +49,7 @@ them all, payment-consumer config print shows what is in force and where it come
 	}
 	for _, cmd := range []*cobra.Command{
 		a.migrateCommand(), a.accountsCommand(), a.auditCommand(), a.whyCommand(),
-		a.quarantineCommand(), a.epochCommand(),
+		a.quarantineCommand(), a.epochCommand(), a.archiveCommand(),
 	} {
 		asksDatabase(cmd)
 		root.AddCommand(cmd)

@@ -1,6 +1,6 @@
 // Payment-consumer makes the payment of each order message exactly once, however often the
 // broker delivers it, and carries the commands that look after it: migrate, accounts, audit, why,
-// quarantine, epoch, healthy and config. Run it with --help.
+// quarantine, epoch, archive, healthy and config. Run it with --help.
 package main
 
 import (

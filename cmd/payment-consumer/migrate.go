@@ -21,7 +21,8 @@ func (a *app) migrateCommand() *cobra.Command {
 		Long: `Migrate applies the migrations that are missing and grants migrate.app_user what the
 consumer needs: to read, to append payments and entries, to change balances and the state of
 quarantined messages, and nothing else. It connects as migrate.user. Running it twice, or on
-several machines at once, does no harm.`,
+several machines at once, does no harm. If migrate.archive_user is set, that user gets what
+payment-consumer archive needs.`,
 		Args: cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := a.load(cmd, config.NeedMigrate)
@@ -32,6 +33,12 @@ several machines at once, does no harm.`,
 				cmd.Context(), ownerConfig(cfg), migrations.Files, cfg.Migrate.AppUser)
 			if err != nil {
 				return err
+			}
+			if user := cfg.Migrate.ArchiveUser; user != "" {
+				err := mysql.GrantArchive(cmd.Context(), ownerConfig(cfg), migrations.Files, user)
+				if err != nil {
+					return err
+				}
 			}
 			a.Printf("schema of %s: version %d, was %d; rights granted to %s\n",
 				cfg.MySQL.Database, to, from, cfg.Migrate.AppUser)

@@ -24,6 +24,10 @@ func prepare(ctx context.Context, stack *devstack.Stack) error {
 	if _, _, err := mysql.Migrate(ctx, owner, migrations.Files, account.AppUser); err != nil {
 		return err
 	}
+	err := mysql.GrantArchive(ctx, owner, migrations.Files, account.ArchiveUser)
+	if err != nil {
+		return err
+	}
 	db, err := mysql.Open(owner)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ type Consumer struct {
 	RocketMQ ConsumerRocketMQ
 	MySQL    MySQL
 	Migrate  Migrate
+	Archive  Archive
 	Redis    Redis
 	Cache    Cache
 	Guard    Guard
@@ -43,11 +44,17 @@ type MySQL struct {
 	AllowUnsafe                 bool
 }
 
-// Migrate is the user that may change the schema, and the one that it grants rights to.
+// Migrate is the user that may change the schema, and those that it grants rights to.
 type Migrate struct {
+	User                 string
+	Password             Secret
+	AppUser, ArchiveUser string
+}
+
+// Archive is the user that moves what is old.
+type Archive struct {
 	User     string
 	Password Secret
-	AppUser  string
 }
 
 // Redis is the server of the cache.
@@ -94,7 +101,8 @@ type Shutdown struct {
 func consumerTable(c *Consumer) []setting {
 	return withFiles(concat(
 		consumerBroker(&c.RocketMQ), consumerListener(&c.RocketMQ), mysql(&c.MySQL),
-		migrate(&c.Migrate), redis(&c.Redis), cache(&c.Cache), guard(&c.Guard), hold(&c.Hold),
+		migrate(&c.Migrate), archive(&c.Archive), redis(&c.Redis), cache(&c.Cache),
+		guard(&c.Guard), hold(&c.Hold),
 		payment(&c.Payment), operations(c), logging(&c.Log, "info", "json"),
 		tracing(&c.Tracing),
 	))
@@ -137,6 +145,18 @@ func migrate(c *Migrate) []setting {
 		bind(&c.AppUser, "migrate.app_user", "payment_app", userName(),
 			"The database user that the migration grants its rights to: mysql.user of the "+
 				"consumer that runs."),
+		bind(&c.ArchiveUser, "migrate.archive_user", "", chars(0, 32, "_.-"),
+			"The database user that the migration grants the rights of the archive to: "+
+				"archive.user of whoever archives. Without one nobody may delete anything."),
+	}
+}
+
+func archive(c *Archive) []setting {
+	return []setting{
+		bind(&c.User, "archive.user", "payment_archive", userName(),
+			"The database user that moves what is old. Only `payment-consumer archive` uses it."),
+		bindSecret(&c.Password, "archive.password", NeedArchive, anySecret(),
+			"The password of archive.user."),
 	}
 }
 

@@ -20,6 +20,7 @@ const (
 	NeedMySQL   Part = "mysql"
 	NeedMigrate Part = "migrate"
 	NeedCache   Part = "cache"
+	NeedArchive Part = "archive"
 )
 
 // setting is one row of a program's table.

@@ -28,6 +28,9 @@ func (s *Stack) Env() []string {
 		"PAYMENT_MIGRATE_USER=" + migrateUser,
 		"PAYMENT_MIGRATE_PASSWORD=" + s.secrets.mysqlMigrate,
 		"PAYMENT_MIGRATE_APP_USER=" + appUser,
+		"PAYMENT_MIGRATE_ARCHIVE_USER=" + archiveUser,
+		"PAYMENT_ARCHIVE_USER=" + archiveUser,
+		"PAYMENT_ARCHIVE_PASSWORD=" + s.secrets.mysqlArchive,
 		"PAYMENT_REDIS_ADDRESS=" + s.Address(Redis),
 		"PAYMENT_REDIS_PASSWORD=" + s.redisPassword(),
 		"PAYMENT_CACHE_KEYS=k1:" + s.secrets.cacheKey,
@@ -102,6 +105,8 @@ type Account struct {
 	Address, Database, User, Password string
 	// AppUser is whom the consumer's rights are granted to.
 	AppUser string
+	// ArchiveUser is whom the archive's rights are granted to.
+	ArchiveUser string
 }
 
 // Migrator is the account that owns the schema.
@@ -109,5 +114,6 @@ func (s *Stack) Migrator() Account {
 	return Account{
 		Address: s.Address(MySQL), Database: database, User: migrateUser,
 		Password: s.secrets.mysqlMigrate, AppUser: appUser,
+		ArchiveUser: archiveUser,
 	}
 }

@@ -19,6 +19,7 @@ const (
 	database    = "payment"
 	appUser     = "payment_app"
 	migrateUser = "payment_migrate"
+	archiveUser = "payment_archive"
 )
 
 // mysqlSocket is where the server listens beside its port, in its data folder.
@@ -187,6 +188,7 @@ func (s *Stack) accounts(admin, password string) []string {
 	}
 	statements = append(statements, account(appUser, "%", s.secrets.mysqlApp)...)
 	statements = append(statements, account(migrateUser, "%", s.secrets.mysqlMigrate)...)
+	statements = append(statements, account(archiveUser, "%", s.secrets.mysqlArchive)...)
 	return append(statements, "GRANT ALL ON "+database+".* TO '"+migrateUser+
 		"'@'%' WITH GRANT OPTION;")
 }

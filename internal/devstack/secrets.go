@@ -12,8 +12,8 @@ import (
 // secrets are the passwords of one stack. They are random, made once per data folder, and kept
 // there in files that only their owner can read.
 type secrets struct {
-	mysqlRoot, mysqlApp, mysqlMigrate string
-	redis                             string
+	mysqlRoot, mysqlApp, mysqlMigrate, mysqlArchive string
+	redis                                           string
 	// cacheKey signs the consumer's cache values.
 	cacheKey string
 }
@@ -31,6 +31,7 @@ func loadSecrets(dir string) (secrets, error) {
 		{"mysql-root", 16, &s.mysqlRoot},
 		{"mysql-app", 16, &s.mysqlApp},
 		{"mysql-migrate", 16, &s.mysqlMigrate},
+		{"mysql-archive", 16, &s.mysqlArchive},
 		{"redis", 16, &s.redis},
 		{"cache-key", 32, &s.cacheKey},
 	} {

@@ -45,31 +45,25 @@ func auditQueries() []auditQuery {
 FROM accounts GROUP BY currency HAVING SUM(opening_minor) <> SUM(balance_minor)`,
 	}, {
 		rule: "I2", text: "a paid payment has two entries that sum to zero, any other has none",
-		count: "SELECT COUNT(*) FROM payments",
-		violations: `SELECT CONCAT(p.serial_no, ': ', p.status, ' with ', COUNT(e.serial_no),
-  ' entries, sum ', COALESCE(SUM(e.amount_minor), 0)) AS example
-FROM payments p LEFT JOIN ledger_entries e ON e.serial_no = p.serial_no
-GROUP BY p.serial_no, p.status, p.payer, p.payee, p.amount_minor
-HAVING (p.status = 'paid' AND (COUNT(e.serial_no) <> 2 OR SUM(e.amount_minor) <> 0
-    OR SUM(e.account_id = p.payer AND e.amount_minor = -p.amount_minor) <> 1
-    OR SUM(e.account_id = p.payee AND e.amount_minor = p.amount_minor) <> 1))
-  OR (p.status <> 'paid' AND COUNT(e.serial_no) <> 0)
-UNION ALL
-SELECT CONCAT(e.serial_no, ': entry of ', e.account_id, ' without a payment')
-FROM ledger_entries e LEFT JOIN payments p ON p.serial_no = e.serial_no
-WHERE p.serial_no IS NULL`,
+		count:      "SELECT COUNT(*) FROM payments",
+		violations: pairs("ledger_entries", "ledger_entries_archive"),
 	}, {
 		rule: "I3", text: "a balance is its opening plus its entries",
 		count: "SELECT COUNT(*) FROM accounts",
 		violations: `SELECT CONCAT(a.account_id, ': holds ', a.balance_minor, ', opening and entries ',
   a.opening_minor + COALESCE(s.total, 0)) AS example
 FROM accounts a LEFT JOIN (
-  SELECT account_id, SUM(amount_minor) AS total FROM ledger_entries GROUP BY account_id
+  SELECT account_id, SUM(total) AS total FROM (
+    SELECT account_id, SUM(amount_minor) AS total FROM ledger_entries GROUP BY account_id
+    UNION ALL
+    SELECT account_id, SUM(amount_minor) FROM ledger_entries_archive GROUP BY account_id
+  ) u GROUP BY account_id
 ) s ON s.account_id = a.account_id
 WHERE a.balance_minor <> a.opening_minor + COALESCE(s.total, 0)
 UNION ALL
 SELECT CONCAT(e.account_id, ': has entries and no account')
-FROM (SELECT DISTINCT account_id FROM ledger_entries) e
+FROM (SELECT account_id FROM ledger_entries
+  UNION SELECT account_id FROM ledger_entries_archive) e
 LEFT JOIN accounts a ON a.account_id = e.account_id WHERE a.account_id IS NULL`,
 	}, {
 		rule: "I5", text: "one payment per serial, and at most one paid per order",
@@ -85,6 +79,36 @@ FROM payments p LEFT JOIN payments f ON f.serial_no = p.first_serial
 WHERE p.status = 'duplicate'
   AND (f.status IS NULL OR f.status <> 'paid' OR f.order_id <> p.order_id)`,
 	}}
+}
+
+// pairs selects what violates I2. A payment's entries are in one table, or in its archive. Both are
+// joined by their keys, where a union of the two would be made anew for every audit; entries that
+// are in both meet each other in the join, and are too many for any payment.
+func pairs(entries, archive string) string {
+	return `SELECT CONCAT(p.serial_no, ': ', p.status, ' with ', COUNT(e.serial_no),
+  ' entries and ', COUNT(a.serial_no), ' in the archive, sum ',
+  COALESCE(SUM(e.amount_minor), 0) + COALESCE(SUM(a.amount_minor), 0)) AS example
+FROM payments p
+LEFT JOIN ` + entries + ` e ON e.serial_no = p.serial_no
+LEFT JOIN ` + archive + ` a ON a.serial_no = p.serial_no
+GROUP BY p.serial_no, p.status, p.payer, p.payee, p.amount_minor
+HAVING (p.status = 'paid' AND (COUNT(e.serial_no) + COUNT(a.serial_no) <> 2
+    OR COALESCE(SUM(e.amount_minor), 0) + COALESCE(SUM(a.amount_minor), 0) <> 0
+    OR COALESCE(SUM(e.account_id = p.payer AND e.amount_minor = -p.amount_minor), 0)
+     + COALESCE(SUM(a.account_id = p.payer AND a.amount_minor = -p.amount_minor), 0) <> 1
+    OR COALESCE(SUM(e.account_id = p.payee AND e.amount_minor = p.amount_minor), 0)
+     + COALESCE(SUM(a.account_id = p.payee AND a.amount_minor = p.amount_minor), 0) <> 1))
+  OR (p.status <> 'paid' AND COUNT(e.serial_no) + COUNT(a.serial_no) <> 0)
+` + strays(entries) + strays(archive)
+}
+
+// strays selects entries of no payment.
+func strays(table string) string {
+	return `UNION ALL
+SELECT CONCAT(e.serial_no, ': entry of ', e.account_id, ' without a payment')
+FROM ` + table + ` e LEFT JOIN payments p ON p.serial_no = e.serial_no
+WHERE p.serial_no IS NULL
+`
 }
 
 // Cached is what the audit needs to know of one cached answer.

@@ -83,6 +83,7 @@ func (db *DB) checkSchemaVersion(ctx context.Context) error {
 func (db *DB) checkTables(ctx context.Context) (problems []string, err error) {
 	for _, table := range []string{
 		"payments", "ledger_entries", "accounts", "quarantine", "ledger_epoch",
+		"ledger_entries_archive",
 	} {
 		var rows []int
 		err := db.gorm.WithContext(ctx).Raw("SELECT 1 FROM " + table + " LIMIT 1").Scan(&rows).Error

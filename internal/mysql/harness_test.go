@@ -89,7 +89,8 @@ func emptyDatabase(t *testing.T) *fixture {
 // revoke takes the grants back, which outlive the database; those that were never given are none.
 func (f *fixture) revoke() {
 	for _, table := range []string{"payments", "accounts", "ledger_entries", "ledger_epoch",
-		"read_barrier", "quarantine", "schema_migrations"} {
+		"read_barrier", "quarantine", "schema_migrations", "ledger_entries_archive",
+		"quarantine_archive"} {
 		_, _ = f.root.Exec(fmt.Sprintf("REVOKE ALL PRIVILEGES ON %s.%s FROM '%s'@'%%'",
 			f.name, table, f.cfg.User))
 	}

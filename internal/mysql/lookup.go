@@ -29,6 +29,8 @@ type EntryRow struct {
 	AccountID   string    `json:"account_id"`
 	AmountMinor int64     `json:"amount_minor"`
 	CreatedAt   time.Time `json:"created_at"`
+	// Archived entries were moved out of the way; they count like any other.
+	Archived bool `json:"archived,omitempty"`
 }
 
 // Trace is everything that the database knows about one serial, in one snapshot.
@@ -59,8 +61,11 @@ func (db *DB) Trace(ctx context.Context, serial string) (t Trace, err error) {
 		if err != nil {
 			return err
 		}
-		return tx.Raw("SELECT * FROM ledger_entries WHERE serial_no = ? ORDER BY amount_minor",
-			serial).Scan(&t.Entries).Error
+		return tx.Raw(`SELECT account_id, amount_minor, created_at, 0 AS archived
+FROM ledger_entries WHERE serial_no = ?
+UNION ALL SELECT account_id, amount_minor, created_at, 1
+FROM ledger_entries_archive WHERE serial_no = ?
+ORDER BY amount_minor`, serial, serial).Scan(&t.Entries).Error
 	})
 	if err != nil {
 		return Trace{}, explain("look up serial", err)

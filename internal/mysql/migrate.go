@@ -18,7 +18,7 @@ import (
 )
 
 // SchemaVersion is the number of the newest migration, which the program needs.
-const SchemaVersion = 3
+const SchemaVersion = 4
 
 // userName is what a database user may look like in a GRANT: name or name@host.
 var userName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}(@[A-Za-z0-9_.%:-]{1,255})?$`)
@@ -44,7 +44,7 @@ func Migrate(
 	if err != nil || appUser == "" {
 		return from, to, err
 	}
-	return from, to, grant(ctx, pool, files, appUser)
+	return from, to, grant(ctx, pool, files, "grants.sql", appUser)
 }
 
 // migrationPool differs from the consumer's pool: several statements at once, and patience.
@@ -130,9 +130,23 @@ func halfApplied(version int) error {
 		"payment-consumer migrate", version)
 }
 
-// grant runs grants.sql for one user. Granting twice changes nothing.
-func grant(ctx context.Context, pool *sql.DB, files fs.FS, appUser string) error {
-	text, err := fs.ReadFile(files, "grants.sql")
+// GrantArchive gives a user the rights of archive_grants.sql, to a schema that is up to date. The
+// user of cfg needs the grant option.
+func GrantArchive(ctx context.Context, cfg Config, files fs.FS, user string) (err error) {
+	if !userName.MatchString(user) {
+		return fmt.Errorf("mysql: %q is not a user name or user@host", user)
+	}
+	pool, err := migrationPool(cfg.withDefaults())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, pool.Close()) }()
+	return grant(ctx, pool, files, "archive_grants.sql", user)
+}
+
+// grant runs a file of grants for one user. Granting twice changes nothing.
+func grant(ctx context.Context, pool *sql.DB, files fs.FS, file, appUser string) error {
+	text, err := fs.ReadFile(files, file)
 	if err != nil {
 		return fmt.Errorf("mysql: grants: %w", err)
 	}
