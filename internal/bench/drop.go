@@ -25,7 +25,7 @@ func Drop(ctx context.Context, environ []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	log, err := ops.NewLogger(out, cfg.Log.Level, cfg.Log.Format)
+	log, _, err := ops.NewLogger(out, ops.Logging(cfg.Log))
 	if err != nil {
 		return err
 	}

@@ -127,8 +127,10 @@ func (e *exhibit) openBroker() (err error) {
 	}
 	service := payment.NewService(flow, mysql.NewQuarantine(e.db), e.results,
 		idem.NewHold(idem.HoldOptions{}), idem.NewHold(idem.HoldOptions{}),
-		payment.Options{Instance: instance, HoldLimit: e.cfg.Hold.Limit,
-			Observe: e.metrics.Observe})
+		payment.Options{
+			Instance: instance, HoldLimit: e.cfg.Hold.Limit,
+			Observe: func(_ context.Context, event payment.Event) { e.metrics.Observe(event) },
+		})
 	handle := func(ctx context.Context, m payment.Message) payment.Disposition {
 		return service.Handle(textbook.WithMessageID(ctx, m.ID), m)
 	}
