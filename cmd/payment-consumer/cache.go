@@ -20,8 +20,13 @@ func openCache(
 	if err != nil {
 		return nil, cli.Usage(err)
 	}
+	encrypted, err := cli.TLS(cfg.Redis.TLS, "redis")
+	if err != nil {
+		return nil, err
+	}
 	return redis.New[payment.Answer](redis.Config{
-		Address: cfg.Redis.Address, Password: cfg.Redis.Password.Reveal(), DB: cfg.Redis.DB,
+		Address: cfg.Redis.Address, User: cfg.Redis.User, Password: cfg.Redis.Password.Reveal(),
+		TLS: encrypted, DB: cfg.Redis.DB,
 		KeyPrefix: cfg.Redis.KeyPrefix, Timeout: cfg.Redis.Timeout, Keys: keys,
 		Expiry: cfg.Cache.Expiry, ExpiryJitter: cfg.Cache.ExpiryJitter, Hooks: hooks,
 	}, db.Epoch, log)

@@ -100,25 +100,31 @@ func (a *app) configCommand() *cobra.Command {
 
 // database opens the database as the consumer's own user.
 func (a *app) database(cfg config.Consumer) (*mysql.DB, error) {
-	return mysql.Open(databaseConfig(cfg))
+	dbConfig, err := databaseConfig(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return mysql.Open(dbConfig)
 }
 
-func databaseConfig(cfg config.Consumer) mysql.Config {
+func databaseConfig(cfg config.Consumer) (mysql.Config, error) {
+	encrypted, err := cli.TLS(cfg.MySQL.TLS, "mysql")
 	return mysql.Config{
+		TLS:     encrypted,
 		Address: cfg.MySQL.Address, Database: cfg.MySQL.Database,
 		User: cfg.MySQL.User, Password: cfg.MySQL.Password.Reveal(),
 		MaxOpen:     cfg.MySQL.MaxOpenConnections,
 		DialTimeout: cfg.MySQL.ConnectTimeout, ReadTimeout: cfg.MySQL.ReadTimeout,
 		LockWait: cfg.MySQL.LockWaitTimeout, SessionTimeout: cfg.MySQL.SessionTimeout,
 		IdleTime: cfg.MySQL.IdleTimeout,
-	}
+	}, err
 }
 
 // ownerConfig reaches the database as the user that owns the schema.
-func ownerConfig(cfg config.Consumer) mysql.Config {
-	c := databaseConfig(cfg)
+func ownerConfig(cfg config.Consumer) (mysql.Config, error) {
+	c, err := databaseConfig(cfg)
 	c.User, c.Password = cfg.Migrate.User, cfg.Migrate.Password.Reveal()
-	return c
+	return c, err
 }
 
 func (a *app) logger(cfg config.Consumer) (*zap.Logger, error) {

@@ -29,13 +29,17 @@ payment-consumer archive needs.`,
 			if err != nil {
 				return err
 			}
+			owner, err := ownerConfig(cfg)
+			if err != nil {
+				return err
+			}
 			from, to, err := mysql.Migrate(
-				cmd.Context(), ownerConfig(cfg), migrations.Files, cfg.Migrate.AppUser)
+				cmd.Context(), owner, migrations.Files, cfg.Migrate.AppUser)
 			if err != nil {
 				return err
 			}
 			if user := cfg.Migrate.ArchiveUser; user != "" {
-				err := mysql.GrantArchive(cmd.Context(), ownerConfig(cfg), migrations.Files, user)
+				err := mysql.GrantArchive(cmd.Context(), owner, migrations.Files, user)
 				if err != nil {
 					return err
 				}
@@ -55,7 +59,11 @@ func (a *app) asOwner(
 	if err != nil {
 		return err
 	}
-	db, err := mysql.Open(ownerConfig(cfg))
+	owner, err := ownerConfig(cfg)
+	if err != nil {
+		return err
+	}
+	db, err := mysql.Open(owner)
 	if err != nil {
 		return err
 	}

@@ -65,7 +65,10 @@ func consume(
 	defer func() { err = errors.Join(err, shutdown(server)) }()
 	log.Info("serving health and metrics", zap.String("ops", server.Address()))
 
-	database := databaseConfig(cfg)
+	database, err := databaseConfig(cfg)
+	if err != nil {
+		return err
+	}
 	database.OnRetry = metrics.TransactionRetried
 	db, err := mysql.Open(database)
 	if err != nil {

@@ -36,6 +36,7 @@ type ConsumerRocketMQ struct {
 type MySQL struct {
 	Address, Database, User     string
 	Password                    Secret
+	TLS                         TLS
 	MaxOpenConnections          int
 	ConnectTimeout              time.Duration
 	ReadTimeout                 time.Duration
@@ -60,10 +61,18 @@ type Archive struct {
 // Redis is the server of the cache.
 type Redis struct {
 	Address   string
+	User      string
 	Password  Secret
+	TLS       TLS
 	DB        int
 	KeyPrefix string
 	Timeout   time.Duration
+}
+
+// TLS says whether a connection is encrypted. One that is always verifies the server.
+type TLS struct {
+	On     bool
+	CAFile string
 }
 
 // Cache is what is kept in Redis, and how it is signed.

@@ -13,6 +13,12 @@ func mysql(c *MySQL) []setting {
 			"The user of the consumer. It needs no right to change the schema or to delete."),
 		bindSecret(&c.Password, "mysql.password", NeedMySQL, anySecret(),
 			"The password of mysql.user."),
+		bind(&c.TLS.On, "mysql.tls", "false", yesNo(),
+			"Encrypt, and refuse a server whose certificate does not verify for the host in "+
+				"mysql.address. There is no setting that encrypts and does not verify."),
+		bind(&c.TLS.CAFile, "mysql.tls_ca", "", path(),
+			"A file with the certificates (PEM) that may sign the server's; those of the system "+
+				"if empty."),
 		bind(&c.MaxOpenConnections, "mysql.max_open_connections", "8", whole(2, 200),
 			"How many connections are opened at most: one for each committer, and some for "+
 				"lookups and the quarantine."),
@@ -46,8 +52,16 @@ func redis(c *Redis) []setting {
 		shown(bind(&c.Address, "redis.address", "127.0.0.1:6379",
 			hostPort(1, "127.0.0.1:6379"),
 			"The Redis server of the cache. Without it the consumer goes on, only slower.")),
+		bind(&c.User, "redis.user", "", chars(0, 64, "_.-"),
+			"The user of the Redis server, if it has users (ACL). SECURITY.md lists what it needs."),
 		bindSecret(&c.Password, "redis.password", "", anySecret(),
-			"The password of the Redis server, if it has one."),
+			"The password of redis.user, or of the Redis server, if it has one."),
+		bind(&c.TLS.On, "redis.tls", "false", yesNo(),
+			"Encrypt, and refuse a server whose certificate does not verify for the host in "+
+				"redis.address."),
+		bind(&c.TLS.CAFile, "redis.tls_ca", "", path(),
+			"A file with the certificates (PEM) that may sign the server's; those of the system "+
+				"if empty."),
 		bind(&c.DB, "redis.db", "0", whole(0, 1000000),
 			"The number of the Redis database."),
 		bind(&c.KeyPrefix, "redis.key_prefix", "payment:", chars(1, 64, "_.:-"),

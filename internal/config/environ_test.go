@@ -55,7 +55,7 @@ func TestEnviron_Unknown(t *testing.T) {
 		"Payment_Mysql_Address":   "; did you mean PAYMENT_MYSQL_ADDRESS?",
 		"PAYMENT_COLOUR_OF_MONEY": "",
 		"PAYMENT_REDIS_PORT": "; the settings of redis are " +
-			"address, password, password_file, db, key_prefix, timeout_ms",
+			"address, user, password, password_file, tls, tls_ca, db, key_prefix, timeout_ms",
 	} {
 		want := `unknown variable "` + name + `" in the environment` + want
 		got := problems(t, Input{Environ: []string{name + "=hunter2"}})

@@ -187,7 +187,7 @@ func TestLoad_AllProblemsAtOnce(t *testing.T) {
 	}
 	want := []string{
 		`c.yaml:3: unknown key "redis.oops"; the settings of redis are ` +
-			`address, password, password_file, db, key_prefix, timeout_ms`,
+			`address, user, password, password_file, tls, tls_ca, db, key_prefix, timeout_ms`,
 		`unknown variable "PAYMENT_MYSQL_ADRESS" in the environment; ` +
 			`did you mean PAYMENT_MYSQL_ADDRESS?`,
 		`mysql.address (PAYMENT_MYSQL_ADDRESS): "db" from the environment is not accepted; ` +

@@ -97,6 +97,14 @@ func webAddress() parser[string] {
 	}
 }
 
+// path accepts the path of a file, or nothing.
+func path() parser[string] {
+	return parser[string]{
+		accepts: "the path of a file, or nothing",
+		parse:   func(raw string) (string, bool) { return raw, !strings.ContainsAny(raw, "\r\n\x00") },
+	}
+}
+
 // isHost keeps out what is plainly no host: nothing, a URL, spaces. Whether it exists is found
 // out by connecting.
 func isHost(host string) bool {

@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -45,6 +46,8 @@ func classify(err error) class {
 	}
 	var network net.Error
 	switch {
+	case isUnverified(err):
+		return classUnavailable // whoever answers there is not the database
 	case errors.Is(err, driver.ErrBadConn), errors.Is(err, mysql.ErrInvalidConn),
 		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
 		errors.Is(err, context.DeadlineExceeded), errors.As(err, &network):
@@ -149,7 +152,16 @@ func explainTo(remedy remedies, what string, err error) error {
 	}
 }
 
+// isUnverified says that the server's certificate is not one to believe.
+func isUnverified(err error) bool {
+	var unverified *tls.CertificateVerificationError
+	return errors.As(err, &unverified)
+}
+
 func refused(err error) bool {
+	if isUnverified(err) {
+		return true
+	}
 	var reply *mysql.MySQLError
 	if !errors.As(err, &reply) {
 		return false

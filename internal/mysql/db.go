@@ -3,6 +3,7 @@ package mysql
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
@@ -26,7 +27,8 @@ type Config struct {
 	Database string
 	User     string
 	Password string
-	MaxOpen  int // connections at most; default 8
+	TLS      *tls.Config // nil for a connection that is not encrypted
+	MaxOpen  int         // connections at most; default 8
 
 	DialTimeout    time.Duration // default 3 s
 	ReadTimeout    time.Duration // for one answer of the server; default 5 s
@@ -114,6 +116,9 @@ func (c Config) driver() *mysql.Config {
 	d := mysql.NewConfig()
 	d.Net, d.Addr, d.DBName, d.User, d.Passwd = "tcp", c.Address, c.Database, c.User, c.Password
 	d.Timeout, d.ReadTimeout, d.WriteTimeout = c.DialTimeout, c.ReadTimeout, c.ReadTimeout
+	if c.TLS != nil {
+		d.TLS = c.TLS.Clone() // the driver puts the host's name in
+	}
 	d.ParseTime, d.Loc = true, time.UTC
 	d.InterpolateParams = true // one round trip per statement instead of three
 	d.Logger = &mysql.NopLogger{}
@@ -258,4 +263,14 @@ func (db *DB) untilItWins(ctx context.Context, run func() error) error {
 // contention is the wait before a transaction that lost to another one begins anew.
 func contention() idem.Backoff {
 	return idem.Backoff{Min: 10 * time.Millisecond, Max: 100 * time.Millisecond}
+}
+
+// Cipher names what encrypts a connection to the server; empty if nothing does.
+func (db *DB) Cipher(ctx context.Context) (string, error) {
+	var status struct{ Value string }
+	err := db.gorm.WithContext(ctx).Raw("SHOW SESSION STATUS LIKE 'Ssl_cipher'").Scan(&status).Error
+	if err != nil {
+		return "", explain("ask for the cipher", err)
+	}
+	return status.Value, nil
 }

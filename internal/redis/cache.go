@@ -23,8 +23,10 @@ package redis
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -51,8 +53,10 @@ const (
 
 // Config says where the cache is and how it behaves. Zero limits take the defaults.
 type Config struct {
-	Address   string // host:port
-	Password  string // empty for a server without one
+	Address   string      // host:port
+	User      string      // empty for the default user
+	Password  string      // empty for a server without one
+	TLS       *tls.Config // nil for a connection that is not encrypted
 	DB        int
 	KeyPrefix string // put before every key, so that services can share a server
 	// Expiry is how long a value stays at least; ExpiryJitter is a random time on top, so that
@@ -185,7 +189,8 @@ func (c Config) check() error {
 // attempts of 5 s each, and dials five times.
 func (c Config) options() *redis.Options {
 	return &redis.Options{
-		Addr: c.Address, Password: c.Password, DB: c.DB,
+		Addr: c.Address, Username: c.User, Password: c.Password, DB: c.DB,
+		TLSConfig:             c.tls(),
 		ContextTimeoutEnabled: true,
 		DialTimeout:           c.Timeout,
 		ReadTimeout:           c.Timeout,
@@ -208,6 +213,18 @@ func (c Config) options() *redis.Options {
 			Mode: maintnotifications.ModeDisabled,
 		},
 	}
+}
+
+// tls is the configuration with the host's name in it, which the client does not put in.
+func (c Config) tls() *tls.Config {
+	if c.TLS == nil {
+		return nil
+	}
+	withName := c.TLS.Clone()
+	if host, _, err := net.SplitHostPort(c.Address); err == nil && withName.ServerName == "" {
+		withName.ServerName = host
+	}
+	return withName
 }
 
 func (c Config) patience() time.Duration { return max(patience, c.Timeout) }

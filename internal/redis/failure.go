@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -33,9 +34,12 @@ func (f *failure) Unwrap() error  { return f.cause }
 func describe(err error) *failure {
 	var refused redis.Error
 	var network *net.OpError
+	var unverified *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &refused):
 		return describeReply(refused)
+	case errors.As(err, &unverified):
+		return &failure{text: "the server's certificate does not verify: " + unverified.Err.Error()}
 	case errors.Is(err, context.Canceled):
 		return &failure{text: "canceled", cause: context.Canceled}
 	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
