@@ -233,10 +233,14 @@ const (
 )
 
 // resendAfterTimeout loses the broker's answer to every attempt of a send. The producer, who does
-// not know that all of them are stored, sends the message once more under its ID, and then gives
-// up on it and sends the order as a new message.
+// not know that they are stored, all but those that a busy broker has refused, sends the message
+// once more under its ID, and then gives up on it and sends the order as a new message.
 func resendAfterTimeout(ctx context.Context, r *faults.Rig) error {
 	if _, err := r.Start(ctx); err != nil {
+		return err
+	}
+	before, err := stored(ctx, r, devstack.OrderTopic)
+	if err != nil {
 		return err
 	}
 	lost := r.Broker.Add(rocketmqproxy.Sends(devstack.OrderTopic), rocketmqproxy.LoseAnswer(),
@@ -264,23 +268,31 @@ func resendAfterTimeout(ctx context.Context, r *faults.Rig) error {
 		},
 		func() { anew = sendTogether(ctx, r, orders...) },
 	)
-	err := awaitAnswers(ctx, r, "orders sent again", append(again, anew...)...)
+	if err := awaitAnswers(ctx, r, "orders sent again", append(again, anew...)...); err != nil {
+		return err
+	}
+	after, err := stored(ctx, r, devstack.OrderTopic)
 	if err != nil {
 		return err
 	}
-	return paidOnce(ctx, r, first)
+	if copies := after - before; copies <= 2*unanswered {
+		return fmt.Errorf("%d messages are stored for %d orders: none was stored again", copies,
+			unanswered)
+	}
+	return paidOnce(ctx, r, first, int(after-before)-len(anew))
 }
 
-// paidOnce wants each message, stored several times, to have been answered for each copy, and
-// paid for at most one of them: the one that pays may be the copy under another ID.
-func paidOnce(ctx context.Context, r *faults.Rig, messages []faults.Message) error {
+// paidOnce wants messages, of which there are so many copies, to have been answered for each, and
+// paid for at most one of a message's: the one that pays may be the copy under another ID.
+func paidOnce(
+	ctx context.Context, r *faults.Rig, messages []faults.Message, copies int,
+) error {
 	if err := faults.Until(ctx, "an answer to each copy", trafficLimit, func() bool {
+		answers := 0
 		for _, m := range messages {
-			if len(r.Answers.Answers(m.ID)) <= attemptsOfSend {
-				return false
-			}
+			answers += len(r.Answers.Answers(m.ID))
 		}
-		return true
+		return answers >= copies
 	}); err != nil {
 		return err
 	}

@@ -18,6 +18,8 @@ const (
 	seenKills = 20
 	// busySessions keep the database's log busy, each with a row of its own.
 	busySessions = 4
+	// busyBytes is what each of their commits writes.
+	busyBytes = 256 << 10
 	// answered is about how long a lookup takes: the database is killed when its answer is out.
 	answered = 2 * time.Millisecond
 )
@@ -82,10 +84,11 @@ func killOnceSeen(ctx context.Context, r *faults.Rig) error {
 }
 
 // keepLogBusy lets sessions of the administrator's commit without end, until the returned function
-// is called: then a commit has to wait for the one before it to be written.
+// is called: then a commit has to wait for the one before it to be written, and what is written is
+// much.
 func keepLogBusy(ctx context.Context, r *faults.Rig) (stop func() error, err error) {
-	if _, err := r.SQL.ExecContext(ctx, `CREATE TABLE busy (id INT PRIMARY KEY, n BIGINT);
-INSERT INTO busy VALUES (1, 0), (2, 0), (3, 0), (4, 0)`); err != nil {
+	if _, err := r.SQL.ExecContext(ctx, `CREATE TABLE busy (id INT PRIMARY KEY, n BIGINT, filler LONGBLOB);
+INSERT INTO busy (id, n) VALUES (1, 0), (2, 0), (3, 0), (4, 0)`); err != nil {
 		return nil, err
 	}
 	busy, cancel := context.WithCancel(ctx)
@@ -93,8 +96,8 @@ INSERT INTO busy VALUES (1, 0), (2, 0), (3, 0), (4, 0)`); err != nil {
 	for id := range busySessions {
 		sessions.Go(func() {
 			for busy.Err() == nil {
-				if _, err := r.SQL.ExecContext(busy, "UPDATE busy SET n = n + 1 WHERE id = ?",
-					id+1); err != nil {
+				if _, err := r.SQL.ExecContext(busy, `UPDATE busy SET n = n + 1,
+filler = REPEAT(CHAR(65 + n % 26), ?) WHERE id = ?`, busyBytes, id+1); err != nil {
 					rest(busy, 50*time.Millisecond) // the database is away
 				}
 			}
