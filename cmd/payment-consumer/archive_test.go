@@ -10,9 +10,9 @@ func TestArchive_Command(t *testing.T) {
 	requireStack(t)
 	db := database(t)
 	startConsumer(t)
-	before := paid(t, db)
+	before := decisions(t, db)
 	mustRun(t, "order-producer", "load", "--orders", "50", "--seed", "13")
-	await(t, "50 payments", func() bool { return paid(t, db)-before >= 50 })
+	await(t, "50 decisions", func() bool { return decisions(t, db)-before >= 50 })
 	out := mustRun(t, "payment-consumer", "archive", "--days", "1", "--batch", "7", "--pause", "0s")
 	if !strings.Contains(out, "entries: 0 of ") || !strings.Contains(out, "quarantine: 0 of ") {
 		t.Errorf("archive says:\n%s", out)

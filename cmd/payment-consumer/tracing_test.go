@@ -140,9 +140,9 @@ func TestTracing_CollectorAway(t *testing.T) {
 	db := database(t)
 	c := startConsumer(t, "PAYMENT_TRACING_ENDPOINT=http://127.0.0.1:1",
 		"PAYMENT_TRACING_SAMPLE_PERCENT=100")
-	before := paid(t, db)
+	before := decisions(t, db)
 	mustRun(t, "order-producer", "load", "--orders", "200", "--seed", "12")
-	await(t, "200 payments", func() bool { return paid(t, db)-before >= 200 })
+	await(t, "200 decisions", func() bool { return decisions(t, db)-before >= 200 })
 	if status := c.stop(t); status != 0 {
 		t.Errorf("exit status %d:\n%s", status, tail(c.log.String()))
 	}
