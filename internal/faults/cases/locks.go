@@ -113,7 +113,7 @@ func crossLocks(ctx context.Context, r *faults.Rig) error {
 		r.Journal.FiredTimes("deadlock", lost(), "the server's errors to the consumer")
 	}()
 	for lost() < deadlocks {
-		if err := crossOnce(ctx, r); err != nil {
+		if err := errors.Join(crossOnce(ctx, r), crossLate(ctx, r)); err != nil {
 			return fmt.Errorf("after %d deadlocks: %w", lost(), err)
 		}
 	}
@@ -137,6 +137,27 @@ func crossOnce(ctx context.Context, r *faults.Rig) error {
 		return err
 	}
 	insert.Release()
+	return paidAtFirst(ctx, r, m)
+}
+
+// crossLate lets an order lose when its payment is inserted already: at its entries, of which the
+// rig holds one. The server undoes all of that; whoever then goes on with the entries commits them
+// without their payment.
+func crossLate(ctx context.Context, r *faults.Rig) error {
+	o := r.Sender.Order()
+	m, err := crossWith(ctx, r, o, o.Payer, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO ledger_entries
+(serial_no, account_id, amount_minor, created_at) VALUES (?, ?, 1, UTC_TIMESTAMP(6))`,
+			o.Serial, o.Payee)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return paidAtFirst(ctx, r, m)
+}
+
+func paidAtFirst(ctx context.Context, r *faults.Rig, m faults.Message) error {
 	got, err := firstAnswer(ctx, r, m)
 	if err == nil && (got.Outcome != order.Paid || got.Attempt != 1) {
 		err = fmt.Errorf("an order whose transaction was lost was %s at attempt %d, want it paid "+
@@ -169,22 +190,33 @@ func ballast() []string {
 	}
 }
 
-// cross locks the account that the service locks last, sends an order, waits until the service
-// waits for that account, and then asks for the one that the service locks first.
-func cross(ctx context.Context, r *faults.Rig, o order.Order) (m faults.Message, err error) {
+// cross locks the account that the service locks last, and asks for the one that it locks first.
+func cross(ctx context.Context, r *faults.Rig, o order.Order) (faults.Message, error) {
 	first, last := min(o.Payer, o.Payee), max(o.Payer, o.Payee)
-	tx, err := lockFirst(ctx, r, last)
+	return crossWith(ctx, r, o, first, func(tx *sql.Tx) error { return lock(ctx, tx, last) })
+}
+
+// crossWith takes something that the service will need, sends an order, waits until the service
+// waits, and then asks for an account that the service has.
+func crossWith(
+	ctx context.Context, r *faults.Rig, o order.Order, wanted order.Account,
+	take func(*sql.Tx) error,
+) (m faults.Message, err error) {
+	tx, err := r.SQL.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	if err != nil {
 		return m, err
 	}
 	defer func() { err = errors.Join(err, tx.Rollback()) }()
+	if err := take(tx); err != nil {
+		return m, err
+	}
 	for _, statement := range ballast() {
 		if _, err := tx.ExecContext(ctx, statement); err != nil {
 			return m, err
 		}
 	}
 	m = r.Sender.Send(ctx, o)
-	if err := faults.Until(ctx, "the service to wait for the account", soon, func() bool {
+	if err := faults.Until(ctx, "the service to wait for the rig", soon, func() bool {
 		n, err := r.Transactions(ctx, "trx_state = 'LOCK WAIT'")
 		return err == nil && n > 0
 	}); err != nil {
@@ -192,6 +224,6 @@ func cross(ctx context.Context, r *faults.Rig, o order.Order) (m faults.Message,
 	}
 	// Whether this is a deadlock, and who loses it, is counted where the service's errors pass: it
 	// may also have been another order that waited.
-	_ = lock(ctx, tx, first)
+	_ = lock(ctx, tx, wanted)
 	return m, nil
 }

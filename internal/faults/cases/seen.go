@@ -87,7 +87,8 @@ func killOnceSeen(ctx context.Context, r *faults.Rig) error {
 // is called: then a commit has to wait for the one before it to be written, and what is written is
 // much.
 func keepLogBusy(ctx context.Context, r *faults.Rig) (stop func() error, err error) {
-	if _, err := r.SQL.ExecContext(ctx, `CREATE TABLE busy (id INT PRIMARY KEY, n BIGINT, filler LONGBLOB);
+	if _, err := r.SQL.ExecContext(ctx, `CREATE TABLE busy (
+  id INT PRIMARY KEY, n BIGINT, filler LONGBLOB);
 INSERT INTO busy (id, n) VALUES (1, 0), (2, 0), (3, 0), (4, 0)`); err != nil {
 		return nil, err
 	}
