@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -40,6 +41,8 @@ type Report struct {
 	Passed bool `json:"passed"`
 	// Problem says what the case itself found wrong, beside the violations.
 	Problem string `json:"problem,omitempty"`
+	// Demand names the invariant that the problem is about, if it is about one.
+	Demand string `json:"demand,omitempty"`
 	// Missing are the faults that did not happen.
 	Missing    []string       `json:"missing,omitempty"`
 	Violations []Violation    `json:"violations,omitempty"`
@@ -49,6 +52,27 @@ type Report struct {
 	Seconds    float64        `json:"seconds"`
 	// DrainSeconds is how long after the last fault the backlog was decided and answered.
 	DrainSeconds float64 `json:"drain_seconds"`
+}
+
+// Demand is an error of a case that has seen a promise broken which the invariants have a name for,
+// such as A1: the checks afterwards may find that it was kept in the end.
+type Demand struct {
+	Invariant string
+	Err       error
+}
+
+// Error says what was seen.
+func (d *Demand) Error() string { return d.Err.Error() }
+
+// Unwrap returns what was seen.
+func (d *Demand) Unwrap() error { return d.Err }
+
+// NewDemand is nil without an error.
+func NewDemand(invariant string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Demand{invariant, err}
 }
 
 // caseLimit bounds one case, so that a suite ends whatever happens.
@@ -74,6 +98,10 @@ func (r *Rig) Observe(ctx context.Context, c Case) Report {
 	report := Report{Case: c.ID, Title: c.Title, Fired: map[string]int{}}
 	if err := c.Run(ctx, r); err != nil {
 		report.Problem = err.Error()
+		var demand *Demand
+		if errors.As(err, &demand) {
+			report.Demand = demand.Invariant
+		}
 	}
 	drained, late, err := r.Settle(ctx)
 	report.DrainSeconds = drained.Seconds()

@@ -209,7 +209,7 @@ func allDuplicates(ctx context.Context, r *faults.Rig, before map[string]int) er
 			return now[len(now)-1], true, nil
 		})
 		if err != nil {
-			return err
+			return everybodyAnswered(err)
 		}
 		if !got.Duplicate && got.Outcome != order.Conflict {
 			return fmt.Errorf("%s was decided again: %s", id, got.Outcome)

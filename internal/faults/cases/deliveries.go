@@ -16,7 +16,7 @@ import (
 func awaitAnswers(
 	ctx context.Context, r *faults.Rig, what string, messages ...faults.Message,
 ) error {
-	return faults.Until(ctx, "answers to "+what, trafficLimit, func() bool {
+	return everybodyAnswered(faults.Until(ctx, "answers to "+what, trafficLimit, func() bool {
 		answered := r.Answers.Answered()
 		for _, m := range messages {
 			if m.Status == faults.Acknowledged && answered[m.ID] == 0 {
@@ -24,12 +24,12 @@ func awaitAnswers(
 			}
 		}
 		return true
-	})
+	}))
 }
 
 // allAnswered waits until everybody is answered whose message the broker took and still has.
 func allAnswered(ctx context.Context, r *faults.Rig) error {
-	return faults.Until(ctx, "answers", soon, func() bool {
+	return everybodyAnswered(faults.Until(ctx, "answers", soon, func() bool {
 		answered := r.Answers.Answered()
 		for _, m := range r.Record.All() {
 			if m.Status == faults.Acknowledged && m.Valid() && answered[m.ID] == 0 {
@@ -37,20 +37,24 @@ func allAnswered(ctx context.Context, r *faults.Rig) error {
 			}
 		}
 		return true
-	})
+	}))
 }
+
+// everybodyAnswered is A1, of which an error says that it does not hold.
+func everybodyAnswered(err error) error { return faults.NewDemand("A1", err) }
 
 // firstAnswer waits for what a message's sender is told first.
 func firstAnswer(
 	ctx context.Context, r *faults.Rig, m faults.Message,
 ) (order.Result, error) {
-	return await(ctx, "an answer to "+m.Key, func() (order.Result, bool, error) {
+	got, err := await(ctx, "an answer to "+m.Key, func() (order.Result, bool, error) {
 		answers := r.Answers.Answers(m.ID)
 		if len(answers) == 0 {
 			return order.Result{}, false, nil
 		}
 		return answers[0], true, nil
 	})
+	return got, everybodyAnswered(err)
 }
 
 // firstDeliveries wants each message to be answered by its first delivery.

@@ -155,7 +155,8 @@ func raceOnce(ctx context.Context, r *faults.Rig, o order.Order) (bool, error) {
 		}
 	}
 	if decided > 1 {
-		return false, fmt.Errorf("%d answers say that the serial was decided just now", decided)
+		return false, faults.NewDemand("A2",
+			fmt.Errorf("%d answers say that the serial was decided just now", decided))
 	}
 	return len(instances) == racers && held.Fired() >= racers, nil
 }

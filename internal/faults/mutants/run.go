@@ -146,6 +146,9 @@ func noticed(report faults.Report) string {
 			invariants = append(invariants, v.Invariant)
 		}
 	}
+	if report.Demand != "" && !slices.Contains(invariants, report.Demand) {
+		invariants = append(invariants, report.Demand)
+	}
 	slices.Sort(invariants)
 	found := strings.Join(invariants, " ")
 	if report.Problem == "" {
