@@ -113,8 +113,9 @@ func endOne(ctx context.Context, r *faults.Rig) (*end, error) {
 }
 
 // instanceName and delivered are how a consumer's log names it, and what each of its two readers
-// says at its end.
+// says at its end. What it has rejected nobody is told of: an earlier case's may come again here.
 var (
+	rejected     = regexp.MustCompile(`"msg":"delivery","outcome":"rejected"`)
 	instanceName = regexp.MustCompile(`"msg":"consuming".*"instance":"([^"]+)"`)
 	delivered    = regexp.MustCompile(`"msg":"consumer drained","delivered":(\d+)`)
 )
@@ -145,7 +146,7 @@ func readEnd(c *faults.Consumer) (*end, error) {
 	if len(drained) != 2 {
 		return nil, fmt.Errorf("%s does not say that both readers have drained", c.Log)
 	}
-	one := &end{instance: name}
+	one := &end{instance: name, delivered: -len(rejected.FindAll(text, -1))}
 	for _, match := range drained {
 		n, err := strconv.Atoi(string(match[1]))
 		if err != nil {
