@@ -96,6 +96,7 @@ type Rig struct {
 	launched  int
 	sampler   *sampler
 	seen      map[string]string // rows of earlier checks, by serial number (I10)
+	saying    sync.Mutex
 }
 
 // Open starts servers, proxies, sender and sampler. No consumer runs yet. Close ends everything.
@@ -200,8 +201,10 @@ func (r *Rig) env() map[string]string {
 	return env
 }
 
-// Say tells whoever watches.
+// Say tells whoever watches. It is safe for concurrent use.
 func (r *Rig) Say(format string, args ...any) {
+	r.saying.Lock()
+	defer r.saying.Unlock()
 	_, _ = fmt.Fprintf(r.Out, "    "+format+"\n", args...)
 }
 

@@ -1,6 +1,7 @@
 package mutants
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +10,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"example.com/payment/internal/faults"
 )
@@ -39,36 +43,56 @@ type Result struct {
 // That the program as it is passes with it shows that it is long enough.
 const DrainLimit = 60 * time.Second
 
-// Run tries every mutant, each with servers of its own, and the program as it is. The sources
+// atOnce is how many mutants are tried side by side: they wait most of the time, for what never
+// comes.
+const atOnce = 3
+
+// Run tries the program as it is, and then every mutant, each with servers of its own. The sources
 // are below root.
 func Run(
 	ctx context.Context, cfg faults.Config, root string, cases []faults.Case, chosen []Mutant,
 ) (v Verdict, err error) {
 	begin := time.Now()
-	v = Verdict{OK: true, Seed: cfg.Seed}
+	v = Verdict{Seed: cfg.Seed, Mutants: make([]Result, len(chosen))}
 	cfg.DrainLimit = DrainLimit
-	for _, m := range append([]Mutant{Control(chosen)}, chosen...) {
-		result, err := try(ctx, cfg, root, cases, m)
-		if err != nil {
-			return v, fmt.Errorf("mutant %s: %w", m.Name, err)
-		}
-		result.print(cfg.Out)
-		if m.Patch == "" {
-			v.Control = result
-			v.OK = v.OK && result.CaughtBy == ""
-		} else {
-			v.Mutants = append(v.Mutants, result)
-			v.OK = v.OK && result.CaughtBy != ""
-		}
+	if v.Control, err = try(ctx, cfg, root, cases, Control(chosen)); err != nil {
+		return v, err
+	}
+	v.Control.print(cfg.Out)
+	v.OK = v.Control.CaughtBy == ""
+	var printing sync.Mutex
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for i, m := range chosen {
+		group.Go(func() (err error) {
+			var said bytes.Buffer
+			own := cfg
+			own.Out = &said
+			v.Mutants[i], err = try(ctx, own, root, cases, m)
+			v.Mutants[i].print(&said)
+			printing.Lock()
+			defer printing.Unlock()
+			_, _ = cfg.Out.Write(said.Bytes())
+			return err
+		})
+	}
+	err = group.Wait()
+	for _, result := range v.Mutants {
+		v.OK = v.OK && err == nil && result.CaughtBy != ""
 	}
 	v.Seconds = time.Since(begin).Seconds()
-	return v, nil
+	return v, err
 }
 
 // try builds one mutant and runs its cases.
 func try(
 	ctx context.Context, cfg faults.Config, root string, cases []faults.Case, m Mutant,
 ) (result Result, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("mutant %s: %w", m.Name, err)
+		}
+	}()
 	begin := time.Now()
 	_, _ = fmt.Fprintf(cfg.Out, "%s: %s\n", m.Name, m.Title)
 	result = Result{Name: m.Name, Title: m.Title, Cases: m.Cases}
