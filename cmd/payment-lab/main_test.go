@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"example.com/payment/internal/devstack"
+	"example.com/payment/internal/faults"
 )
 
 // patience bounds every wait; no test needs it unless it fails.
@@ -49,7 +50,8 @@ func startLabFor(
 	t.Cleanup(cancel)
 	r := &labRun{out: new(bytes.Buffer), ctx: ctx, exited: make(chan error, 1)}
 	r.cmd = exec.CommandContext(ctx, os.Args[0], append([]string{"--home", home}, args...)...)
-	r.cmd.Env = append(os.Environ(), "PAYMENT_LAB_AS_MAIN=1")
+	// Its exit status is its own, also when the race detector has something to say of the client.
+	r.cmd.Env = append(os.Environ(), "PAYMENT_LAB_AS_MAIN=1", "GORACE=exitcode=0")
 	r.cmd.Stdout, r.cmd.Stderr = r.out, r.out
 	r.cmd.WaitDelay = time.Minute
 	if err := r.cmd.Start(); err != nil {
@@ -69,6 +71,9 @@ func (r *labRun) status(t *testing.T) int {
 	var ended *exec.ExitError
 	if err != nil && !errors.As(err, &ended) {
 		t.Fatal(err)
+	}
+	for _, race := range faults.OwnRaces(r.out.String()) {
+		t.Errorf("a data race: %s", race)
 	}
 	return r.cmd.ProcessState.ExitCode()
 }

@@ -10,15 +10,17 @@ import (
 func TestOwnRaces(t *testing.T) {
 	t.Parallel()
 	const client = "Read at 0x1 by goroutine 1:\n  client.(*pushConsumer).pull()\n"
-	log := "{}\n==================\nWARNING: DATA RACE\n" + client + "==================\n" +
+	const started = "\n\nGoroutine 1 (running) created at:\n" +
+		"  example.com/payment/internal/rocketmq.(*Consumer).join()\n"
+	log := "{}\n==================\nWARNING: DATA RACE\n" + client + started + "==================\n" +
 		"{}\n==================\nWARNING: DATA RACE\n" + client +
 		"  example.com/payment/internal/idem.(*Guard).run()\n==================\n{}\n"
 	want := []string{"Read at 0x1 by goroutine 1: client.(*pushConsumer).pull() " +
 		"example.com/payment/internal/idem.(*Guard).run()"}
-	if diff := cmp.Diff(want, ownRaces(log)); diff != "" {
+	if diff := cmp.Diff(want, OwnRaces(log)); diff != "" {
 		t.Error(diff)
 	}
-	if len(ownRaces("nothing")) != 0 {
+	if len(OwnRaces("nothing")) != 0 {
 		t.Error("a race in a log without one")
 	}
 }
