@@ -15,7 +15,7 @@ import (
 
 const (
 	// seenKills is how often the database is killed as a payment is seen.
-	seenKills = 20
+	seenKills = 40
 	// busySessions keep the database's log busy, each with a row of its own.
 	busySessions = 4
 	// busyBytes is what each of their commits writes.
