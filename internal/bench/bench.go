@@ -81,7 +81,7 @@ func (r *rig) payRepeats(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.process.Kill()) }()
+	defer func() { err = errors.Join(err, s.Kill()) }()
 	_, last, err := r.follow(ctx, s, r.Plan.Repeats, 10*time.Minute)
 	if err != nil {
 		return fmt.Errorf("pay what is then repeated: %w", err)
@@ -109,7 +109,7 @@ func (r *rig) backlog(ctx context.Context) (b Backlog, err error) {
 	if err != nil {
 		return b, err
 	}
-	defer func() { err = errors.Join(err, s.process.Kill()) }()
+	defer func() { err = errors.Join(err, s.Kill()) }()
 	first, last, err := r.follow(ctx, s, r.Plan.Backlog, r.Plan.Memory)
 	if err != nil {
 		return b, fmt.Errorf("backlog: %w", err)

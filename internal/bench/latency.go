@@ -76,7 +76,7 @@ func (r *rig) latency(ctx context.Context, v Variant) (found []Latency, err erro
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, s.process.Kill()) }()
+	defer func() { err = errors.Join(err, s.Kill()) }()
 	if err := s.awaitReady(ctx); err != nil {
 		return nil, err
 	}
@@ -97,8 +97,8 @@ func (s *subject) awaitReady(ctx context.Context) error {
 		if _, status, err := s.get(ctx, "/readyz"); err == nil && status == 200 {
 			return nil
 		}
-		if !s.process.Alive() || time.Since(begin) > startLimit || ctx.Err() != nil {
-			return fmt.Errorf("the consumer did not become ready: %s", s.lastLine())
+		if !s.Alive() || time.Since(begin) > startLimit || ctx.Err() != nil {
+			return fmt.Errorf("the consumer did not become ready: %s", s.LastLine())
 		}
 		time.Sleep(sampleEvery)
 	}

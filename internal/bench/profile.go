@@ -16,9 +16,8 @@ func (r *rig) profile(ctx context.Context, s *subject, lane Lane) (done func() e
 		return func() error { return nil }
 	}
 	finished := make(chan error, 1)
-	twin := *s // a profile takes its time, and the count is read meanwhile
 	go func() {
-		finished <- twin.keepProfile(ctx, r.Plan.Time, filepath.Join(r.folder,
+		finished <- s.keepProfile(ctx, r.Plan.Time, filepath.Join(r.folder,
 			fmt.Sprintf("%s-%s.pprof", lane.Workload, lane.Variant)))
 	}()
 	return func() error { return <-finished }
@@ -34,11 +33,10 @@ func (s *subject) keepProfile(ctx context.Context, limit time.Duration, path str
 			return errors.New("there was nothing to profile")
 		}
 	}
-	client := *s.client
-	client.Timeout = limit + 10*time.Second
-	s.client = &client
+	ctx, cancel := context.WithTimeout(ctx, limit+10*time.Second)
+	defer cancel()
 	seconds := max(1, int(limit.Seconds())-1)
-	text, _, err := s.get(ctx, fmt.Sprintf("/debug/pprof/profile?seconds=%d", seconds))
+	text, _, err := s.Get(ctx, fmt.Sprintf("/debug/pprof/profile?seconds=%d", seconds))
 	if err != nil {
 		return err
 	}

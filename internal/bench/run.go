@@ -46,7 +46,7 @@ func (r *rig) measure(ctx context.Context, lane Lane) (run Run, err error) {
 		return run, err
 	}
 	// It is killed: what it has not finished is measured by nobody, and its group ends with it.
-	defer func() { err = errors.Join(err, s.process.Kill()) }()
+	defer func() { err = errors.Join(err, s.Kill()) }()
 	profiled := r.profile(ctx, s, lane)
 	first, last, err := r.follow(ctx, s, r.messages(lane), r.Plan.Time)
 	if err = errors.Join(err, profiled()); err != nil {
@@ -84,8 +84,8 @@ func (r *rig) follow(
 			return first, last, ctx.Err()
 		case <-ticker.C:
 		}
-		if !s.process.Alive() {
-			return first, last, fmt.Errorf("the consumer ended: %s", s.lastLine())
+		if !s.Alive() {
+			return first, last, fmt.Errorf("the consumer ended: %s", s.LastLine())
 		}
 		now, err := s.counts(ctx)
 		if err == nil && now.total() > last.counts.total() {
@@ -115,7 +115,7 @@ const ours = "consumer"
 // usage reads what all processes have used. What cannot be read is left out.
 func (r *rig) usage(s *subject) map[string]Usage {
 	pids := map[string]int{
-		ours: s.process.PID(), "broker": r.stack.PID(devstack.Broker),
+		ours: s.PID(), "broker": r.stack.PID(devstack.Broker),
 		"name-server": r.stack.PID(devstack.NameServer), "database": r.stack.PID(devstack.MySQL),
 		"cache": r.stack.PID(devstack.Redis),
 	}

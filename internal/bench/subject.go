@@ -3,13 +3,9 @@ package bench
 import (
 	"context"
 	"embed"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -77,12 +73,7 @@ func build(ctx context.Context, root, folder, self string) (programs, error) {
 }
 
 // subject is a consumer that runs.
-type subject struct {
-	process *devstack.Process
-	log     string
-	ops     string
-	client  *http.Client
-}
+type subject struct{ *devstack.Process }
 
 // scene is where a subject works.
 type scene struct {
@@ -108,41 +99,16 @@ func (r *rig) launch(v Variant, at scene) (*subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &subject{
-		process: process, log: log,
-		// To pack what is read would cost the program more than the count itself.
-		client: &http.Client{
-			Timeout: 2 * time.Second, Transport: &http.Transport{DisableCompression: true},
-		},
-	}, nil
+	return &subject{process}, nil
 }
 
-// opsAddress is how a consumer's log says where it serves health and metrics.
-var opsAddress = regexp.MustCompile(`"ops":"([^"]+)"`)
+// pageLimit bounds the wait for a page of a consumer that is busy.
+const pageLimit = 2 * time.Second
 
-// get reads a page that the consumer serves to operators.
 func (s *subject) get(ctx context.Context, path string) (body string, status int, err error) {
-	if s.ops == "" {
-		text, err := os.ReadFile(s.log)
-		if err != nil {
-			return "", 0, err
-		}
-		found := opsAddress.FindSubmatch(text)
-		if found == nil {
-			return "", 0, errors.New("the consumer has not said yet where it serves its health")
-		}
-		s.ops = string(found[1])
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.ops+path, nil)
-	if err != nil {
-		return "", 0, err
-	}
-	response, err := s.client.Do(request)
-	if err != nil {
-		return "", 0, err
-	}
-	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	return string(text), response.StatusCode, errors.Join(err, response.Body.Close())
+	ctx, cancel := context.WithTimeout(ctx, pageLimit)
+	defer cancel()
+	return s.Get(ctx, path)
 }
 
 // decisionsMetric counts messages by their outcome.
@@ -182,14 +148,4 @@ func parseCounts(metrics string) counts {
 		}
 	}
 	return found
-}
-
-// lastLine is what a consumer that ended says is the reason.
-func (s *subject) lastLine() string {
-	text, err := os.ReadFile(s.log)
-	if err != nil {
-		return err.Error()
-	}
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return lines[len(lines)-1]
 }

@@ -12,7 +12,10 @@ import (
 
 // Process is a program that runs beside the servers, such as a consumer. Whoever started it
 // ends it.
-type Process struct{ process *process }
+type Process struct {
+	process *process
+	pages   *pages
+}
 
 // Run starts a program in the environment of Environ(env...); what it prints goes to the end of the
 // file log.
@@ -24,7 +27,7 @@ func (s *Stack) Run(path, log string, args []string, env ...string) (*Process, e
 	if err != nil {
 		return nil, err
 	}
-	return &Process{process: started}, nil
+	return &Process{process: started, pages: newPages(log)}, nil
 }
 
 // PID is the program's process number.

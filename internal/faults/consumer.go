@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,7 +25,6 @@ type Consumer struct {
 	process *devstack.Process
 	// Log is the file that it writes to.
 	Log string
-	ops string
 	// races is how many reports of the race detector in its log have been told.
 	races int
 }
@@ -75,7 +72,7 @@ func (c *Consumer) AwaitReady(ctx context.Context) error {
 		return !c.Alive() || c.Ready(ctx)
 	})
 	if err == nil && !c.Alive() {
-		err = fmt.Errorf("the consumer ended by itself: %s", c.lastLine())
+		err = fmt.Errorf("the consumer ended by itself: %s", c.process.LastLine())
 	}
 	return err
 }
@@ -89,34 +86,11 @@ func (c *Consumer) Ready(ctx context.Context) bool {
 	return err == nil && body != "" && status == http.StatusOK
 }
 
-// opsAddress is how a consumer's log says where it serves health and metrics.
-var opsAddress = regexp.MustCompile(`"ops":"([^"]+)"`)
-
 // Get asks the consumer for a page that it serves to operators.
 func (c *Consumer) Get(ctx context.Context, path string) (body string, status int, err error) {
-	if c.ops == "" {
-		text, err := os.ReadFile(c.Log)
-		if err != nil {
-			return "", 0, err
-		}
-		found := opsAddress.FindSubmatch(text)
-		if found == nil {
-			return "", 0, errors.New("the consumer has not said yet where it serves its health")
-		}
-		c.ops = string(found[1])
-	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.ops+path, nil)
-	if err != nil {
-		return "", 0, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return "", 0, err
-	}
-	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	return string(text), response.StatusCode, errors.Join(err, response.Body.Close())
+	return c.process.Get(ctx, path)
 }
 
 // Metric sums the samples of one metric whose line contains every one of the labels, such as
@@ -166,14 +140,14 @@ func (c *Consumer) AwaitKilled(ctx context.Context, point failpoint.Point) error
 	if err := Until(ctx, "the failpoint "+string(point), patience, func() bool {
 		return !c.Alive()
 	}); err != nil {
-		return fmt.Errorf("%w; the consumer says: %s", err, c.lastLine())
+		return fmt.Errorf("%w; the consumer says: %s", err, c.process.LastLine())
 	}
 	text, err := os.ReadFile(c.Log)
 	if err != nil {
 		return err
 	}
 	if !strings.Contains(string(text), "failpoint "+string(point)+" kill") {
-		return fmt.Errorf("the consumer ended, and not at %s: %s", point, c.lastLine())
+		return fmt.Errorf("the consumer ended, and not at %s: %s", point, c.process.LastLine())
 	}
 	if exit := c.process.Exit(); exit == nil || !strings.Contains(exit.Error(), "killed") {
 		return errors.Join(fmt.Errorf("the consumer at %s was not killed", point), exit)
@@ -219,15 +193,6 @@ func (c *Consumer) Continue() error { return c.process.Signal(syscall.SIGCONT) }
 func (c *Consumer) Says(text string) bool {
 	log, err := os.ReadFile(c.Log)
 	return err == nil && strings.Contains(string(log), text)
-}
-
-func (c *Consumer) lastLine() string {
-	text, err := os.ReadFile(c.Log)
-	if err != nil {
-		return err.Error()
-	}
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return lines[len(lines)-1]
 }
 
 // Alive returns the consumers that run.
