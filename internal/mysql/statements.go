@@ -42,7 +42,6 @@ func lockAccounts(
 	tx *gorm.DB, reqs []payment.Request, wait bool,
 ) (accounts []payment.Account, locked map[order.Account]bool, err error) {
 	ids := accountsOf(reqs)
-	found := make(map[string]bool, len(ids))
 	err = inChunks(ids, func(chunk []string) error {
 		statement := `SELECT account_id, currency, balance_minor, closed
 FROM accounts FORCE INDEX (PRIMARY)
@@ -53,7 +52,6 @@ WHERE account_id IN ? ORDER BY account_id FOR UPDATE`
 		var rows []accountRow
 		err := tx.Raw(statement, chunk).Scan(&rows).Error
 		for _, row := range rows {
-			found[row.AccountID] = true
 			// Not parsed: an account keeps a currency that its country has withdrawn.
 			accounts = append(accounts, payment.Account{
 				ID: order.Account(row.AccountID), Currency: order.Currency(row.Currency),
@@ -67,9 +65,10 @@ WHERE account_id IN ? ORDER BY account_id FOR UPDATE`
 	}
 	locked = make(map[order.Account]bool)
 	for _, id := range ids {
-		if !found[id] {
-			locked[order.Account(id)] = true
-		}
+		locked[order.Account(id)] = true
+	}
+	for _, account := range accounts {
+		delete(locked, account.ID)
 	}
 	return accounts, locked, nil
 }

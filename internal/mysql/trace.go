@@ -37,6 +37,9 @@ func (db *DB) trace() error {
 func endAttributes() tracing.Attributes { return tracing.Attributes{"db.system.name": "mysql"} }
 
 func begin(tx *gorm.DB) {
+	if !tracing.Sampled(tx.Statement.Context) {
+		return // before a name is made for nothing
+	}
 	text := tx.Statement.SQL.String()
 	name := summary(text, tx.Statement.Table)
 	ctx, span := tracing.Child(tx.Statement.Context, name, tracing.Client,

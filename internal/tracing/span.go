@@ -85,6 +85,9 @@ func (t *Tracer) Start(
 	return ctx, &Span{span}
 }
 
+// Sampled says whether Child would begin a span.
+func Sampled(ctx context.Context) bool { return trace.SpanFromContext(ctx).IsRecording() }
+
 // Child begins a span under that of the context, by whichever Tracer made that; without a sampled
 // span in the context it makes none. So whoever calls it needs no Tracer.
 func Child(
