@@ -70,11 +70,10 @@ func (a *app) archive(cmd *cobra.Command, run archiving) (err error) {
 	if err != nil {
 		return err
 	}
-	dbConfig, err := databaseConfig(cfg)
+	dbConfig, err := archiveConfig(cfg)
 	if err != nil {
 		return err
 	}
-	dbConfig.User, dbConfig.Password = cfg.Archive.User, cfg.Archive.Password.Reveal()
 	db, err := mysql.Open(dbConfig)
 	if err != nil {
 		return err

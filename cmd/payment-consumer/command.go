@@ -127,6 +127,13 @@ func ownerConfig(cfg config.Consumer) (mysql.Config, error) {
 	return c, err
 }
 
+// archiveConfig reaches the database as the user that may delete what is old.
+func archiveConfig(cfg config.Consumer) (mysql.Config, error) {
+	c, err := databaseConfig(cfg)
+	c.User, c.Password = cfg.Archive.User, cfg.Archive.Password.Reveal()
+	return c, err
+}
+
 func (a *app) logger(cfg config.Consumer) (*zap.Logger, error) {
 	log, _, err := ops.NewLogger(a.Stderr, ops.Logging(cfg.Log))
 	return log, err

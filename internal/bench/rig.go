@@ -175,10 +175,7 @@ func (r *rig) setUp(ctx context.Context, lane Lane) (scene, error) {
 		r.filled++
 		m := mix{
 			topic: fmt.Sprintf("BENCH_ROWS_%d", r.filled), name: fmt.Sprintf("rows%d", r.filled),
-			count: r.Plan.Rows,
-		}
-		if lane.Variant == VariantTextbook {
-			m.count /= 5
+			count: r.messages(lane),
 		}
 		return scene{topic: m.topic, database: largeDatabase, cachePrefix: coldPrefix},
 			errors.Join(r.fill(ctx, m), r.stack.FlushCache(ctx))

@@ -80,11 +80,18 @@ func apart(r *faults.Rig, from order.Order) order.Order {
 
 // lockFirst begins a transaction of the rig's own that locks an account.
 func lockFirst(ctx context.Context, r *faults.Rig, id order.Account) (*sql.Tx, error) {
+	return beginWith(ctx, r, func(tx *sql.Tx) error { return lock(ctx, tx, id) })
+}
+
+// beginWith begins a transaction of the rig's own that takes something.
+func beginWith(
+	ctx context.Context, r *faults.Rig, take func(*sql.Tx) error,
+) (*sql.Tx, error) {
 	tx, err := r.SQL.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	if err != nil {
 		return nil, err
 	}
-	if err := lock(ctx, tx, id); err != nil {
+	if err := take(tx); err != nil {
 		return nil, errors.Join(err, tx.Rollback())
 	}
 	return tx, nil
@@ -202,14 +209,11 @@ func crossWith(
 	ctx context.Context, r *faults.Rig, o order.Order, wanted order.Account,
 	take func(*sql.Tx) error,
 ) (m faults.Message, err error) {
-	tx, err := r.SQL.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+	tx, err := beginWith(ctx, r, take)
 	if err != nil {
 		return m, err
 	}
 	defer func() { err = errors.Join(err, tx.Rollback()) }()
-	if err := take(tx); err != nil {
-		return m, err
-	}
 	for _, statement := range ballast() {
 		if _, err := tx.ExecContext(ctx, statement); err != nil {
 			return m, err
