@@ -12,7 +12,8 @@ RACE         := $(if $(shell command -v $${CC:-gcc} 2>/dev/null),-race)
 
 .DEFAULT_GOAL := help
 .PHONY: help doctor demo up down build test unit faults soak mutants exhibits reliability bench \
-	bench-compare bench-baseline lint fmt compose-check observe-check clean $(PROGRAMS)
+	bench-compare bench-baseline lint fmt compose-check kube-check observe-check clean \
+	$(PROGRAMS)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -99,6 +100,10 @@ fmt: ## format the Go files
 # A module of its own, so that the programs do not depend on compose's libraries.
 compose-check: ## validate docker-compose.yml, for which no engine is needed
 	@cd tools/composecheck && go vet ./... && go test -count=1 ./... && go run . ../..
+
+# The same for Kubernetes' libraries.
+kube-check: ## validate deploy/kubernetes, for which no cluster is needed
+	@cd tools/kubecheck && go vet ./... && go test -count=1 ./... && go run . ../..
 
 # The same for Prometheus' libraries.
 WRITE :=
