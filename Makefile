@@ -2,6 +2,7 @@
 
 LINT_VERSION := 2.15.0
 LINT         := build/bin/golangci-lint-$(LINT_VERSION)
+ACTIONLINT   := build/bin/actionlint-1.7.12
 LAB          := build/payment-lab
 PROGRAMS     := payment-consumer order-producer payment-lab
 # Integration tests wait for real servers, which take their time on a busy machine.
@@ -12,8 +13,8 @@ RACE         := $(if $(shell command -v $${CC:-gcc} 2>/dev/null),-race)
 
 .DEFAULT_GOAL := help
 .PHONY: help doctor demo up down build test unit faults soak mutants exhibits reliability bench \
-	bench-compare bench-baseline lint fmt compose-check kube-check observe-check clean \
-	$(PROGRAMS)
+	bench-compare bench-baseline lint fmt compose-check kube-check observe-check \
+	workflow-check smoke clean $(PROGRAMS)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -90,9 +91,14 @@ $(LINT):
 	@mkdir -p $(@D)
 	@if golangci-lint version 2>/dev/null | grep -q 'version v*$(LINT_VERSION) '; \
 	then ln -sf "$$(command -v golangci-lint)" $@; \
-	else GOBIN=$(CURDIR)/$(@D) go install \
-	    github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(LINT_VERSION) && \
-	    mv $(@D)/golangci-lint $@; fi
+	else $(call install,github.com/golangci/golangci-lint/v2/cmd/golangci-lint); fi
+
+# install PACKAGE builds the version that the name of the target ends in.
+version = $(lastword $(subst -, ,$(@F)))
+install = GOBIN=$(CURDIR)/$@.new go install $(1)@v$(version) && mv $@.new/* $@ && rmdir $@.new
+
+$(ACTIONLINT):
+	@$(call install,github.com/rhysd/actionlint/cmd/actionlint)
 
 fmt: ## format the Go files
 	gofmt -w $$(git ls-files --cached --others --exclude-standard '*.go')
@@ -110,6 +116,13 @@ WRITE :=
 observe-check: ## validate alerts and dashboard, and try each alert
 	@cd tools/observecheck && go vet ./... && \
 		go run . $(if $(WRITE),-write) ../.. && go test -count=1 ./...
+
+# What it finds must not depend on which other linters happen to be installed.
+workflow-check: $(ACTIONLINT) ## validate the workflows of GitHub
+	$(ACTIONLINT) -shellcheck= -pyflakes=
+
+smoke: ## build and run docker-compose.yml, pay some orders, and take all away; needs Docker
+	@bash deploy/smoke.sh
 
 clean: ## end the background servers, and remove build/ and .stack/ with all data
 	@if [ -e .stack/data ]; then $(MAKE) --no-print-directory down; fi
