@@ -214,11 +214,12 @@ func TestPrepareScript(t *testing.T) {
 		t.Errorf("the second run changed (-first +second):\n%s", diff)
 	}
 	for file, want := range map[string]owned{
-		"secrets-mysql/mysql-app":        {999, 0o400, first["secrets/mysql-app"].Text},
-		"secrets-consumer/mysql-app":     {65532, 0o400, first["secrets/mysql-app"].Text},
-		"secrets-consumer/cache-keys":    {65532, 0o400, first["secrets/cache-keys"].Text},
-		"secrets-migrate/mysql-migrate":  {65532, 0o400, first["secrets/mysql-migrate"].Text},
-		"secrets-redis/redis.conf":       {999, 0o400, "requirepass " + first["secrets/redis"].Text},
+		"secrets-mysql/mysql-app":       {999, 0o400, first["secrets/mysql-app"].Text},
+		"secrets-consumer/mysql-app":    {65532, 0o400, first["secrets/mysql-app"].Text},
+		"secrets-consumer/cache-keys":   {65532, 0o400, first["secrets/cache-keys"].Text},
+		"secrets-migrate/mysql-migrate": {65532, 0o400, first["secrets/mysql-migrate"].Text},
+		"secrets-redis/redis.conf": {999, 0o400, "user default off\nuser payment on >" +
+			first["secrets/redis"].Text + " " + redisRights(t)},
 		"secrets/mysql-root":             {0, 0o600, first["secrets-mysql/mysql-root"].Text},
 		"secrets-consumer/mysql-migrate": {},
 		"secrets-consumer/mysql-root":    {},
@@ -238,6 +239,29 @@ func TestPrepareScript(t *testing.T) {
 	}
 	if a, b := first["secrets/mysql-app"].Text, first["secrets/mysql-migrate"].Text; a == b {
 		t.Errorf("two secrets are both %q", a)
+	}
+}
+
+// redisRights is what the cache's user may do, which a test of internal/redis tries on a server.
+func redisRights(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("redis-rights.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(text))
+}
+
+// What operators are told to give is what is tried.
+func TestRedisRights_AreDocumented(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../SECURITY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "ACL SETUSER payment on >SECRET " + redisRights(t) + "\n"
+	if !strings.Contains(string(text), want) {
+		t.Errorf("SECURITY.md does not say %q", want)
 	}
 }
 

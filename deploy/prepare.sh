@@ -53,7 +53,9 @@ give consumer "$consumer" mysql-app
 give consumer "$consumer" redis
 give consumer "$consumer" cache-keys
 give redis "$redis" redis
-put "$root/secrets-redis/redis.conf" "$redis" "requirepass $(cat "$root/secrets/redis")"
+# Nobody but this user, who may do what the cache needs and nothing else.
+put "$root/secrets-redis/redis.conf" "$redis" "user default off
+user payment on >$(cat "$root/secrets/redis") $(cat "$(dirname "$0")/redis-rights.txt")"
 
 chmod 0755 "$root"/secrets-* # the readers are other users, and look for their files by name
 chown "$rocketmq" "$root/broker-data"

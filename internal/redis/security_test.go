@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -20,11 +21,19 @@ import (
 	"example.com/payment/internal/idem"
 )
 
-// aclRules are what the user of the cache needs, as SECURITY.md and the compose file have them: these
-// commands, on keys with this prefix. SELECT is for databases other than 0.
-func aclRules(prefix string) []string {
-	return []string{"reset", "on", ">" + aclPassword, "~" + prefix + "*",
-		"+ping", "+select", "+getrange", "+set", "+pttl", "+scan"}
+// aclRules are what the containers give to the user of the cache: some commands, on keys with a
+// prefix, in whose place a test has its own. SELECT is for databases other than 0.
+func aclRules(t *testing.T, prefix string) []string {
+	t.Helper()
+	text, err := os.ReadFile("../../deploy/redis-rights.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := strings.Replace(string(text), "~payment:*", "~"+prefix+"*", 1)
+	if own == string(text) {
+		t.Fatalf("deploy/redis-rights.txt is not about the keys payment:*: %s", text)
+	}
+	return append([]string{"reset", "on", ">" + aclPassword}, strings.Fields(own)...)
 }
 
 const aclPassword = "acl-password"
@@ -35,7 +44,7 @@ func TestACL(t *testing.T) {
 	cfg, raw := realServer(t)
 	user := "acl_" + strings.ToLower(rand.Text()[:10])
 	prefix := strings.NewReplacer("*", "", "?", "").Replace(cfg.KeyPrefix)
-	if err := raw.ACLSetUser(t.Context(), user, aclRules(prefix)...).Err(); err != nil {
+	if err := raw.ACLSetUser(t.Context(), user, aclRules(t, prefix)...).Err(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { raw.Do(t.Context(), "ACL", "DELUSER", user) })

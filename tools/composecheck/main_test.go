@@ -129,6 +129,8 @@ func TestCheckPrograms(t *testing.T) {
 			"/run/secrets/mysql-root is not among the secrets"},
 		{"UnknownVariable", "PAYMENT_REDIS_ADDRESS", "PAYMENT_REDIS_ADRESS",
 			`unknown variable "PAYMENT_REDIS_ADRESS"`},
+		{"EverybodysRedis", "PAYMENT_REDIS_USER: payment", "PAYMENT_REDIS_USER: default",
+			"PAYMENT_REDIS_USER is not the user that prepare.sh makes"},
 		{"WrongValue", "redis:6379", "redis", "its settings are refused"},
 		{"UnknownCommand", "command: [migrate]", "command: [migrat]",
 			`command ["migrat"]: payment-consumer does not know it`},

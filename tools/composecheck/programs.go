@@ -44,13 +44,15 @@ func buildPrograms(ctx context.Context, root, dir string) error {
 func checkPrograms(
 	ctx context.Context, root, dir string, project *types.Project,
 ) (problems []string, err error) {
-	given, err := givenSecrets(filepath.Join(root, "deploy", "prepare.sh"))
+	script, err := os.ReadFile(filepath.Join(root, "deploy", "prepare.sh"))
 	if err != nil {
 		return nil, err
 	}
+	given := givenSecrets(string(script))
 	for _, name := range project.ServiceNames() {
 		service := project.Services[name]
-		found := checkSecretFiles(service, given)
+		found := append(checkSecretFiles(service, given),
+			checkRedisUser(service, string(script))...)
 		if program := programOf(service); program != "" {
 			use := usage{dir: dir, program: program, service: service}
 			more, err := use.check(ctx)
@@ -178,17 +180,26 @@ func (u usage) checkGrace(printed string) []string {
 }
 
 // givenSecrets reads, from the script that makes the secrets, which files each volume gets.
-func givenSecrets(script string) (map[string][]string, error) {
-	text, err := os.ReadFile(script)
-	if err != nil {
-		return nil, err
-	}
+func givenSecrets(script string) map[string][]string {
 	given := map[string][]string{}
 	lines := regexp.MustCompile(`(?m)^give (\S+) \S+ (\S+)$`)
-	for _, match := range lines.FindAllStringSubmatch(string(text), -1) {
+	for _, match := range lines.FindAllStringSubmatch(script, -1) {
 		given["secrets-"+match[1]] = append(given["secrets-"+match[1]], match[2])
 	}
-	return given, nil
+	return given
+}
+
+// checkRedisUser: Redis knows one user, the one that the same script makes.
+func checkRedisUser(service types.ServiceConfig, script string) []string {
+	if service.Environment["PAYMENT_REDIS_ADDRESS"] == nil {
+		return nil
+	}
+	made := regexp.MustCompile(`(?m)^user (\S+) on `).FindStringSubmatch(script)
+	got := service.Environment["PAYMENT_REDIS_USER"]
+	if made == nil || got == nil || *got != made[1] {
+		return []string{fmt.Sprintf("PAYMENT_REDIS_USER is not the user that prepare.sh makes: %q", made)}
+	}
+	return nil
 }
 
 // checkSecretFiles: each _FILE variable names a secret that is in the volume of this service.
