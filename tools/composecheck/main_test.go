@@ -94,6 +94,16 @@ func TestCheckServices(t *testing.T) {
 		{"Writable", "read_only: true\n  cap", "read_only: false\n  cap", "read_only is not set"},
 		{"Capabilities", "cap_drop: [ALL]", "cap_drop: [CHOWN]", "cap_drop does not name ALL"},
 		{"Privileges", "no-new-privileges:true", "label:disable", "no-new-privileges"},
+		{"NoMemoryLimit", "  mem_limit: 512m\n", "", "grafana: mem_limit is not set"},
+		{"NoProcessLimit", "  pids_limit: 1024\n", "", "dashboard: pids_limit is not set"},
+		{"DashboardForAll", "127.0.0.1:8082:8082", "8082:8082",
+			`dashboard: port 8082 is published on "all addresses"`},
+		{"PrometheusForAll", "127.0.0.1:9090:9090", "9090:9090",
+			`prometheus: port 9090 is published on "all addresses"`},
+		{"DashboardUnwatched", `test: [CMD, bash, -c, "</dev/tcp/127.0.0.1/8082"]`, "disable: true",
+			"dashboard: a server needs a healthcheck"},
+		{"GrafanaUnwatched", "test: [CMD, wget", "test: [NONE, wget",
+			"grafana: a server needs a healthcheck"},
 		{"OpenPort", "127.0.0.1:9101-9102:9101", "9101-9102:9101",
 			`port 9101 is published on "all addresses"`},
 		{"MissingFile", "./configs/broker.conf", "./configs/broken.conf",
@@ -154,6 +164,26 @@ func TestCheckPrograms(t *testing.T) {
 			}
 			expect(t, problems, test.want)
 		})
+	}
+}
+
+// What is not needed to pay is started only when it is asked for.
+func TestLoad_Profiles(t *testing.T) {
+	t.Parallel()
+	project, err := broken(t, "name: payment", "name: payment")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"prometheus": "observe", "grafana": "observe",
+		"dashboard": "tools", "order-producer": "tools", "archive": "tools"}
+	for name, service := range project.Services {
+		if got := strings.Join(service.Profiles, " "); got != want[name] {
+			t.Errorf("%s: profile %q, want %q", name, got, want[name])
+		}
+		delete(want, name)
+	}
+	if len(want) > 0 {
+		t.Errorf("not there: %v", want)
 	}
 }
 

@@ -97,6 +97,8 @@ func checkRights(service types.ServiceConfig) (problems []string) {
 		{slices.Contains(service.CapDrop, "ALL"), "cap_drop does not name ALL"},
 		{slices.Contains(service.SecurityOpt, "no-new-privileges:true"),
 			"security_opt does not name no-new-privileges:true"},
+		{service.MemLimit > 0, "mem_limit is not set"},
+		{service.PidsLimit > 0, "pids_limit is not set"},
 	} {
 		if !one.ok {
 			problems = append(problems, one.text)
