@@ -165,6 +165,7 @@ func TestCommands(t *testing.T) {
 		{"config example", 0, "result_topic:"},
 		{"config print -o json", 0, `"a.b"`},
 		{"config prnt", ExitUsage, `did you mean "print"?`},
+		{"--version", 0, "prog " + Version().String() + "\n"},
 	} {
 		s, stdout, stderr := capture()
 		root := tree(s)

@@ -11,11 +11,13 @@ import (
 	"example.com/payment/internal/config"
 )
 
-// Prepare makes a root command print through s, and leaves errors to Run.
+// Prepare makes a root command print through s, leaves errors to Run, and lets it say its version.
 func (s Streams) Prepare(root *cobra.Command) {
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetOut(s.Stdout)
 	root.SetErr(s.Stderr)
+	root.Version = Version().String()
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 }
 

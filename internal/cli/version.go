@@ -1,6 +1,11 @@
 package cli
 
-import "runtime/debug"
+import (
+	"cmp"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
 
 // Build says which program this is.
 type Build struct {
@@ -24,4 +29,10 @@ func Version() Build {
 		}
 	}
 	return build
+}
+
+// String is what --version prints behind the program's name.
+func (b Build) String() string {
+	return fmt.Sprintf("%s, commit %s, %s %s/%s", b.Version, cmp.Or(b.Revision, "unknown"),
+		runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
