@@ -3,6 +3,7 @@
 LINT_VERSION := 2.15.0
 LINT         := build/bin/golangci-lint-$(LINT_VERSION)
 ACTIONLINT   := build/bin/actionlint-1.7.12
+CYCLONEDX    := build/bin/cyclonedx-gomod-1.10.0
 LAB          := build/payment-lab
 PROGRAMS     := payment-consumer order-producer payment-lab
 # Integration tests wait for real servers, which take their time on a busy machine.
@@ -14,7 +15,7 @@ RACE         := $(if $(shell command -v $${CC:-gcc} 2>/dev/null),-race)
 .DEFAULT_GOAL := help
 .PHONY: help doctor demo up down build test unit faults soak mutants exhibits reliability bench \
 	bench-compare bench-baseline lint fmt compose-check kube-check observe-check \
-	workflow-check smoke clean $(PROGRAMS)
+	workflow-check release release-check smoke clean $(PROGRAMS)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -99,6 +100,8 @@ install = GOBIN=$(CURDIR)/$@.new go install $(1)@v$(version) && mv $@.new/* $@ &
 
 $(ACTIONLINT):
 	@$(call install,github.com/rhysd/actionlint/cmd/actionlint)
+$(CYCLONEDX):
+	@$(call install,github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod)
 
 fmt: ## format the Go files
 	gofmt -w $$(git ls-files --cached --others --exclude-standard '*.go')
@@ -120,6 +123,14 @@ observe-check: ## validate alerts and dashboard, and try each alert
 # What it finds must not depend on which other linters happen to be installed.
 workflow-check: $(ACTIONLINT) ## validate the workflows of GitHub
 	$(ACTIONLINT) -shellcheck= -pyflakes=
+
+# Which to build, such as linux/amd64; all that are released if empty.
+PLATFORMS :=
+release: $(CYCLONEDX) ## archives of both programs in build/release, with checksums and SBOMs
+	@bash deploy/release.sh build/release $(CYCLONEDX) $(PLATFORMS)
+
+release-check: $(CYCLONEDX) ## build a release twice, in two places, and compare
+	@bash deploy/release-check.sh $(CYCLONEDX) $(PLATFORMS)
 
 smoke: ## build and run docker-compose.yml, pay some orders, and take all away; needs Docker
 	@bash deploy/smoke.sh
