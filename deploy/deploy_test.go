@@ -1,5 +1,5 @@
-// Package deploy_test tries the scripts and lists of this folder, which docker-compose.yml mounts
-// into containers, without any container.
+// Package deploy_test tries the scripts and lists of this folder, and what an image would hold,
+// without any container.
 package deploy_test
 
 import (
