@@ -69,6 +69,9 @@ func Arguments(least, most int, what string) cobra.PositionalArgs {
 func OutputFlag(cmd *cobra.Command, format *string, formats ...string) {
 	cmd.Flags().StringVarP(format, "output", "o", formats[0],
 		"print as `FORMAT`: "+strings.Join(formats, ", "))
+	// It fails for a flag that is not there, or has a completion; this one was made just now.
+	_ = cmd.RegisterFlagCompletionFunc("output",
+		cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 	inner := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if !slices.Contains(formats, *format) {
