@@ -33,7 +33,7 @@ type entry struct {
 
 // createJournal makes a new file: what an earlier run has written is never touched.
 func createJournal(path, runID string) (*journal, error) {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // public
 	if os.IsExist(err) {
 		return nil, fmt.Errorf("--journal %s exists already; name a new file", path)
 	}

@@ -38,7 +38,7 @@ func (m mix) messages() iter.Seq[rocketmq.Outgoing] {
 	return func(yield func(rocketmq.Outgoing) bool) {
 		var seed [32]byte
 		copy(seed[:], m.name)
-		random := rand.New(rand.NewChaCha8(seed)) //nolint:gosec // repeatable, not secret
+		random := rand.New(rand.NewChaCha8(seed))
 		recent := make([]order.Order, 0, maxBehind)
 		for n := range m.count {
 			o := m.order(n, random)

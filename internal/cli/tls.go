@@ -23,7 +23,7 @@ func TLS(c config.TLS, section string) (*tls.Config, error) {
 	if c.CAFile == "" {
 		return made, nil
 	}
-	text, err := os.ReadFile(c.CAFile) //nolint:gosec // a setting names the file
+	text, err := os.ReadFile(c.CAFile)
 	if err != nil {
 		return nil, Usage(fmt.Errorf("%s.tls_ca: %w", section, err))
 	}

@@ -107,7 +107,7 @@ func Open(ctx context.Context, cfg Config) (r *Rig, err error) {
 	cfg.DrainLimit = cmp.Or(cfg.DrainLimit, drainLimit)
 	r = &Rig{
 		Config: cfg, Record: &Record{}, seen: map[string]string{},
-		Random: rand.New(rand.NewPCG(cfg.Seed, 2)), //nolint:gosec // repeatable, not secret
+		Random: rand.New(rand.NewPCG(cfg.Seed, 2)),
 	}
 	defer func() {
 		if err != nil {

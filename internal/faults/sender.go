@@ -46,7 +46,7 @@ func newSender(nameServer, name string, seed uint64, record *Record) (*Sender, e
 	}
 	return &Sender{
 		producer: producer, record: record, name: name,
-		random: rand.New(rand.NewPCG(seed, 1)), //nolint:gosec // has to be repeatable, not secret
+		random: rand.New(rand.NewPCG(seed, 1)),
 	}, nil
 }
 

@@ -31,5 +31,5 @@ func (b Backoff) after(failures int) time.Duration {
 	if wait <= 0 || wait > b.Max { // beyond Max, or beyond what fits
 		wait = b.Max
 	}
-	return wait - rand.N(wait/2+1)
+	return wait - rand.N(wait/2+1) //nolint:gosec // nobody gains by guessing a pause
 }

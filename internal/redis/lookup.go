@@ -233,7 +233,7 @@ func (c *Cache[R]) expiry() time.Duration {
 	if c.cfg.ExpiryJitter <= 0 {
 		return c.cfg.Expiry
 	}
-	return c.cfg.Expiry + rand.N(c.cfg.ExpiryJitter)
+	return c.cfg.Expiry + rand.N(c.cfg.ExpiryJitter) //nolint:gosec // no secret
 }
 
 func (c *Cache[R]) name(key idem.Key) string { return c.cfg.KeyPrefix + string(key) }

@@ -81,7 +81,7 @@ func (c *Consumer) leave(ctx context.Context, suspended time.Time) error {
 	var err error
 	pulling := 0
 	closed := make(chan struct{})
-	go func() {
+	go func() { //nolint:gosec // it goes on when the caller's context has ended
 		defer close(closed)
 		err = c.client.PersistConsumerOffset()
 		sleep(context.Background(), flushTime)
