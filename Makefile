@@ -4,6 +4,8 @@ LINT_VERSION := 2.15.0
 LINT         := build/bin/golangci-lint-$(LINT_VERSION)
 ACTIONLINT   := build/bin/actionlint-1.7.12
 CYCLONEDX    := build/bin/cyclonedx-gomod-1.10.0
+GITLEAKS     := build/bin/gitleaks-8.30.1
+GOVULNCHECK  := build/bin/govulncheck-1.9.0
 LAB          := build/payment-lab
 PROGRAMS     := payment-consumer order-producer payment-lab
 # Integration tests wait for real servers, which take their time on a busy machine.
@@ -15,7 +17,7 @@ RACE         := $(if $(shell command -v $${CC:-gcc} 2>/dev/null),-race)
 .DEFAULT_GOAL := help
 .PHONY: help doctor demo up down build test unit faults soak mutants exhibits reliability bench \
 	bench-compare bench-baseline lint fmt compose-check kube-check observe-check \
-	workflow-check release release-check smoke clean $(PROGRAMS)
+	workflow-check security release release-check smoke clean $(PROGRAMS)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -100,6 +102,10 @@ install = GOBIN=$(CURDIR)/$@.new go install $(1)@v$(version) && mv $@.new/* $@ &
 
 $(ACTIONLINT):
 	@$(call install,github.com/rhysd/actionlint/cmd/actionlint)
+$(GITLEAKS):
+	@$(call install,github.com/zricethezav/gitleaks/v8)
+$(GOVULNCHECK):
+	@$(call install,golang.org/x/vuln/cmd/govulncheck)
 $(CYCLONEDX):
 	@$(call install,github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod)
 
@@ -123,6 +129,15 @@ observe-check: ## validate alerts and dashboard, and try each alert
 # What it finds must not depend on which other linters happen to be installed.
 workflow-check: $(ACTIONLINT) ## validate the workflows of GitHub
 	$(ACTIONLINT) -shellcheck= -pyflakes=
+
+# All commits, which hold all that is tracked, and what is changed and not committed yet.
+# VULNS=required fails where the database of vulnerabilities cannot be reached.
+VULNS :=
+security: $(LINT) $(GITLEAKS) $(GOVULNCHECK) ## gosec, secrets in tree and history, vulnerabilities
+	$(LINT) run --allow-parallel-runners --enable-only gosec ./...
+	$(GITLEAKS) git --no-banner --no-color --redact --verbose
+	$(GITLEAKS) git --no-banner --no-color --redact --verbose --pre-commit
+	@bash deploy/vulncheck.sh $(GOVULNCHECK) $(VULNS)
 
 # Which to build, such as linux/amd64; all that are released if empty.
 PLATFORMS :=
