@@ -26,7 +26,7 @@ func TestPatches_Compile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range []Variant{VariantNoResults, VariantUnsafe, probed} {
+	for _, v := range []Variant{VariantNoResults, VariantUnsafe, VariantUnobserved, probed} {
 		t.Run(string(v), func(t *testing.T) {
 			t.Parallel()
 			patch, err := patchOf(v)
@@ -65,6 +65,7 @@ func TestComparisons(t *testing.T) {
 	for _, want := range []string{
 		"new:service/textbook", "new:service-noresults/textbook", "new:service-noresults/unsafe",
 		"dup-warm:service/drop", "dup-warm:service-noresults/drop", "hot/spread", "rows-1m/empty",
+		"new:service-traced/service-unobserved",
 	} {
 		if !slices.Contains(names, want) {
 			t.Errorf("there is no ratio %s", want)
@@ -179,7 +180,8 @@ func measured(t *testing.T, perSecond map[Variant][]float64) Result {
 func rates(service float64) map[Variant][]float64 {
 	return map[Variant][]float64{
 		VariantDrop: {900, 1000}, VariantUnsafe: {500, 500}, VariantTextbook: {10, 20, 30},
-		VariantNoResults: {400, 420, 100}, VariantService: {service},
+		VariantNoResults: {400, 420, 100}, VariantService: {service}, VariantTraced: {190},
+		VariantUnobserved: {200},
 	}
 }
 

@@ -21,6 +21,10 @@ const (
 	VariantService Variant = "service"
 	// VariantNoResults is the program as it is, but no results are sent.
 	VariantNoResults Variant = "service-noresults"
+	// VariantTraced is the program as it is with tracing turned on, as far as it samples by default.
+	VariantTraced Variant = "service-traced"
+	// VariantUnobserved is the program without tracing and without metrics: what both cost.
+	VariantUnobserved Variant = "service-unobserved"
 )
 
 // Workload is what is in the topic, the database and the cache before a run.
@@ -126,6 +130,8 @@ func newOrders() []Lane {
 		{Workload: WorkloadNew, Variant: VariantDrop},
 		{Workload: WorkloadNew, Variant: VariantTextbook},
 		{Workload: WorkloadNew, Variant: VariantService},
+		{Workload: WorkloadNew, Variant: VariantTraced},
+		{Workload: WorkloadNew, Variant: VariantUnobserved},
 		{Workload: WorkloadNew, Variant: VariantUnsafe},
 		{Workload: WorkloadNew, Variant: VariantNoResults},
 		{Workload: WorkloadHot, Variant: VariantNoResults},

@@ -182,6 +182,7 @@ func comparisons() []comparison {
 	}
 	add(WorkloadNew, VariantNoResults, VariantUnsafe)
 	add(WorkloadNew, VariantNoResults, VariantDrop)
+	add(WorkloadNew, VariantTraced, VariantUnobserved)
 	add(WorkloadWarm, VariantService, VariantDrop)
 	add(WorkloadWarm, VariantNoResults, VariantDrop)
 	spread := Lane{Workload: WorkloadNew, Variant: VariantNoResults}

@@ -43,9 +43,11 @@ type rig struct {
 	stack    *devstack.Stack
 	admin    *rocketmq.Admin
 	producer *rocketmq.Producer
-	programs programs
-	launched int
-	filled   int
+	// collector takes the spans of the traced service.
+	collector *collector
+	programs  programs
+	launched  int
+	filled    int
 }
 
 // open starts the servers and builds the programs. Close ends the servers.
@@ -80,6 +82,9 @@ func open(ctx context.Context, cfg Config) (r *rig, err error) {
 }
 
 func (r *rig) connect(ctx context.Context) (err error) {
+	if r.collector, err = newCollector(); err != nil {
+		return err
+	}
 	nameServers := []string{r.stack.Address(devstack.NameServer)}
 	if r.admin, err = rocketmq.NewAdmin(nameServers, "", ""); err != nil {
 		return err
@@ -101,6 +106,9 @@ func (r *rig) close(ctx context.Context) error {
 	var problems []error
 	if r.producer != nil {
 		problems = append(problems, r.producer.Close())
+	}
+	if r.collector != nil {
+		problems = append(problems, r.collector.Close())
 	}
 	return errors.Join(append(problems, r.stack.Close(ctx))...)
 }

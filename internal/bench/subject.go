@@ -29,7 +29,8 @@ const probed Variant = "probe"
 // patchOf is what a variant changes in the service.
 func patchOf(v Variant) (string, error) {
 	names := map[Variant]string{
-		VariantService: "", VariantNoResults: "no-results", VariantUnsafe: "unsafe", probed: "probe",
+		VariantService: "", VariantTraced: "", VariantNoResults: "no-results",
+		VariantUnsafe: "unsafe", VariantUnobserved: "unobserved", probed: "probe",
 	}
 	if names[v] == "" {
 		return "", nil
@@ -50,7 +51,9 @@ func build(ctx context.Context, root, folder, self string) (programs, error) {
 		VariantTextbook: {self, "exhibit", "--bench", "right"},
 	}
 	var group errgroup.Group
-	for _, v := range []Variant{VariantService, VariantNoResults, VariantUnsafe, probed} {
+	for _, v := range []Variant{
+		VariantService, VariantTraced, VariantNoResults, VariantUnsafe, VariantUnobserved, probed,
+	} {
 		own := filepath.Join(folder, string(v))
 		all[v] = []string{filepath.Join(own, "payment-consumer")}
 		group.Go(func() error {
@@ -93,6 +96,9 @@ func (r *rig) launch(v Variant, at scene) (*subject, error) {
 		"PAYMENT_MYSQL_DATABASE=" + at.database,
 		"PAYMENT_REDIS_KEY_PREFIX=" + at.cachePrefix,
 		probe.Variable + "=" + at.probe,
+	}
+	if v == VariantTraced {
+		env = append(env, "PAYMENT_TRACING_ENDPOINT=http://"+r.collector.Addr())
 	}
 	command := r.programs[v]
 	process, err := r.stack.Run(command[0], log, command[1:], env...)
