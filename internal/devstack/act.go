@@ -102,11 +102,17 @@ until cursor == '0'`
 
 // FlushCache removes every answer from the cache.
 func (s *Stack) FlushCache(ctx context.Context) error {
+	_, err := s.CacheCommand(ctx, "EVAL", emptyCache, "0")
+	return err
+}
+
+// CacheCommand runs one command of Redis as its administrator and returns the first line of the
+// answer.
+func (s *Stack) CacheCommand(ctx context.Context, words ...string) (string, error) {
 	conn, lines, err := dialRedis(ctx, s.Address(Redis), s.redisPassword())
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer func() { _ = conn.Close() }()
-	_, err = resp(conn, lines, "EVAL", emptyCache, "0")
-	return err
+	return resp(conn, lines, words...)
 }

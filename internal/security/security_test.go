@@ -129,6 +129,7 @@ func certificate(t *testing.T) (pool *x509.CertPool, certFile, keyFile string) {
 // The codes of the requests by which an administrator makes users and gives them rights.
 const (
 	codeCreateUser = 3001
+	codeDeleteUser = 3003
 	codeCreateACL  = 3006
 )
 
@@ -188,8 +189,10 @@ func send(t *testing.T, stack *devstack.Stack, user, secret, topic string) error
 func TestControls(t *testing.T) {
 	stack, pool := secured(t)
 	t.Run("Broker", func(t *testing.T) { testBroker(t, stack) })
+	t.Run("MessageSize", func(t *testing.T) { testMessageSize(t, stack) })
 	t.Run("Consumer", func(t *testing.T) { testConsumer(t, stack) })
 	t.Run("Database", func(t *testing.T) { testDatabase(t, stack, pool) })
+	t.Run("Rotation", func(t *testing.T) { testRotation(t, stack) })
 }
 
 // A producer may publish orders and nothing else; a forged one nothing at all.
@@ -213,6 +216,29 @@ func testBroker(t *testing.T, stack *devstack.Stack) {
 		}
 		if !c.stored && !errors.Is(err, rocketmq.ErrRefused) {
 			t.Errorf("%s: %v, want it refused", c.name, err)
+		}
+	}
+}
+
+// What is larger than the broker takes is refused there, whoever sends it: consumers unpack what
+// they get before they can look at it.
+func testMessageSize(t *testing.T, stack *devstack.Stack) {
+	const most = 1 << 20 // configs/broker.conf
+	producer, err := rocketmq.NewProducer(rocketmq.ProducerConfig{
+		NameServers: []string{stack.Address(devstack.NameServer)}, Group: "security-test",
+		AccessKey: producerUser, SecretKey: producerSecret, Retries: -1, MaxBodyBytes: 2 * most,
+	}, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = producer.Close() }()
+	for size, stored := range map[int]bool{most / 2: true, most + 1: false} {
+		body := make([]byte, size)
+		_, _ = rand.Read(body) // or the client would make it small; never fails
+		_, err := producer.Send(t.Context(), rocketmq.Outgoing{
+			Topic: devstack.OrderTopic, Tag: "pay", Key: "K", Body: body})
+		if stored != (err == nil) || !stored && !errors.Is(err, rocketmq.ErrRefused) {
+			t.Errorf("%d bytes: %v, want them stored: %v", size, err, stored)
 		}
 	}
 }
