@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"example.com/payment/internal/cli"
 )
 
 // patience is how long a test waits for something to happen. It ends as soon as it has, so it is
@@ -108,23 +111,47 @@ func mustRun(t *testing.T, name string, args ...string) string {
 	return o.stdout
 }
 
-// startLoad begins to send orders. They are sent when the returned function has returned.
-func startLoad(t *testing.T, args ...string) (sent func()) {
+// loadProcess is an order-producer at work.
+type loadProcess struct {
+	cmd     *exec.Cmd
+	printed *safeBuffer
+	wait    func() error
+}
+
+// startLoad begins to send orders.
+func startLoad(t *testing.T, args ...string) *loadProcess {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), program(t, "order-producer"),
-		append([]string{"load"}, args...)...)
-	var printed safeBuffer
-	cmd.Stdout, cmd.Stderr = &printed, &printed
-	if err := cmd.Start(); err != nil {
+	l := &loadProcess{
+		cmd: exec.CommandContext(t.Context(), program(t, "order-producer"),
+			append([]string{"load"}, args...)...),
+		printed: &safeBuffer{},
+	}
+	l.cmd.Stdout, l.cmd.Stderr = l.printed, l.printed
+	if err := l.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	wait := sync.OnceValue(cmd.Wait)
-	t.Cleanup(func() { _ = wait() }) // the test's context has ended it
-	return func() {
-		t.Helper()
-		if err := wait(); err != nil {
-			t.Fatalf("order-producer load %v: %v\n%s", args, err, printed.String())
-		}
+	l.wait = sync.OnceValue(l.cmd.Wait)
+	t.Cleanup(func() { _ = l.wait() }) // the test's context has ended it
+	return l
+}
+
+// sent waits until all orders are sent.
+func (l *loadProcess) sent(t *testing.T) {
+	t.Helper()
+	if err := l.wait(); err != nil {
+		t.Fatalf("%v: %v\n%s", l.cmd, err, l.printed.String())
+	}
+}
+
+// interrupt ends a load that would go on, and waits for what is under way.
+func (l *loadProcess) interrupt(t *testing.T) {
+	t.Helper()
+	if err := l.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatalf("the load has ended by itself: %v\n%s", err, l.printed.String())
+	}
+	var ended *exec.ExitError
+	if err := l.wait(); !errors.As(err, &ended) || ended.ExitCode() != cli.ExitSignaled {
+		t.Fatalf("%v, interrupted: %v\n%s", l.cmd, err, l.printed.String())
 	}
 }
 
@@ -156,8 +183,14 @@ func (b *safeBuffer) String() string {
 // startConsumer starts a consumer and waits until it is ready. The test's end kills it.
 func startConsumer(t *testing.T, env ...string) *consumerProcess {
 	t.Helper()
+	return startConsumerAt(t, program(t, "payment-consumer"), env...)
+}
+
+// startConsumerAt is startConsumer for another build of it.
+func startConsumerAt(t *testing.T, path string, env ...string) *consumerProcess {
+	t.Helper()
 	c := &consumerProcess{
-		cmd: exec.Command(program(t, "payment-consumer"), "--log-level", "debug"),
+		cmd: exec.Command(path, "--log-level", "debug"),
 		log: &safeBuffer{}, done: make(chan struct{}),
 	}
 	c.cmd.Env = append(append(os.Environ(), "PAYMENT_OPS_ADDRESS=127.0.0.1:0"), env...)

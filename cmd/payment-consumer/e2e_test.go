@@ -84,12 +84,12 @@ func TestConsume_KilledHalfWay(t *testing.T) {
 
 	journal := filepath.Join(t.TempDir(), "journal.jsonl")
 	before := decisions(t, db)
-	sent := startLoad(t, "--orders", "5000", "--repeat", "20%", "--alter", "1%", "--malform", "1%",
+	load := startLoad(t, "--orders", "5000", "--repeat", "20%", "--alter", "1%", "--malform", "1%",
 		"--seed", "7", "--rate", "1500", "--journal", journal)
 	await(t, "the first 1,000 decisions", func() bool { return decisions(t, db)-before >= 1000 })
 	victim.kill(t)
 	startConsumer(t)
-	sent()
+	load.sent(t)
 
 	valid, altered, malformed := sortJournal(readJournal(t, journal))
 	if len(valid) < 4900 || len(altered) == 0 || len(malformed) == 0 {
@@ -183,7 +183,7 @@ func TestConsume_Shutdown(t *testing.T) {
 	first := startConsumer(t)
 	journal := filepath.Join(t.TempDir(), "journal.jsonl")
 	before := decisions(t, db)
-	sent := startLoad(t, "--orders", "2000", "--seed", "8", "--rate", "1000", "--journal", journal)
+	load := startLoad(t, "--orders", "2000", "--seed", "8", "--rate", "1000", "--journal", journal)
 	await(t, "the first 200 decisions", func() bool { return decisions(t, db)-before >= 200 })
 	if status := first.stop(t); status != 0 {
 		t.Errorf("SIGTERM under load: exit status %d", status)
@@ -191,7 +191,7 @@ func TestConsume_Shutdown(t *testing.T) {
 	if done := decisions(t, db) - before; done >= 2000 {
 		t.Errorf("%d decisions at the end: there was no load", done)
 	}
-	sent()
+	load.sent(t)
 	startConsumer(t)
 	valid, _, _ := sortJournal(readJournal(t, journal))
 	await(t, "every serial to be decided", func() bool {
