@@ -132,7 +132,7 @@ func readCache(ctx context.Context, cache *answers) (cached []mysql.Cached, err 
 		if i.Unknown {
 			return errors.New(i.Problem)
 		}
-		c := mysql.Cached{Key: i.Key, Expires: i.Expires}
+		c := mysql.Cached{Key: i.Key, Expires: i.Expires, Outdated: i.Outdated}
 		if i.Verified {
 			c.Known, c.Outcome = i.Record.Fingerprint, i.Record.Answer.Outcome
 		}
@@ -158,6 +158,9 @@ func (a *app) printVerdict(v verdict, format string) error {
 			state = "UNKNOWN "
 		}
 		a.Printf("%s  %s  %s (%d checked", f.Rule, state, f.Text, f.Checked)
+		if f.Outdated > 0 {
+			a.Printf(", %d are misses since the ledger epoch was replaced", f.Outdated)
+		}
 		if f.Unverified > 0 {
 			a.Printf(", %d do not verify and are not believed", f.Unverified)
 		}

@@ -23,6 +23,7 @@ func TestJudge(t *testing.T) {
 		"EmptyCache": {mysql.Finding{}, nil, true, ""},
 		"Violated":   {mysql.Finding{Checked: 3, Violations: 1}, nil, false, ""},
 		"Unread":     {mysql.Finding{Checked: 3}, errors.New("no answer"), false, "no answer"},
+		"NewEpoch":   {mysql.Finding{Outdated: 9, Unverified: 0}, nil, true, ""},
 		"OtherKeys":  {mysql.Finding{Unverified: 9}, nil, false, "none of 9 values verifies"},
 	} {
 		c.cache.Rule = cacheRule

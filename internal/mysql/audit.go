@@ -26,8 +26,10 @@ type Finding struct {
 	Examples   []string `json:"examples,omitempty"`
 	// Incomplete says that not all could be looked at: without a violation, nothing is known.
 	Incomplete bool `json:"incomplete,omitempty"`
-	// Unverified are cached values that nobody believes, so that they know nothing.
+	// Unverified are cached values that nobody believes, so that they know nothing, and Outdated
+	// those that were believed until the ledger's epoch was replaced.
 	Unverified int64 `json:"unverified,omitempty"`
+	Outdated   int64 `json:"outdated,omitempty"`
 }
 
 // auditQuery selects what violates a rule, one line of text per violation.
@@ -118,7 +120,9 @@ type Cached struct {
 	// which makes it a miss and no knowledge.
 	Known   idem.Fingerprint
 	Outcome order.Outcome
-	Expires bool
+	// Outdated says that the value is the service's own, of another ledger epoch.
+	Outdated bool
+	Expires  bool
 }
 
 // Audit checks the invariants I1, I2, I3, I5 and I8 in one snapshot of the database. What is
@@ -193,9 +197,12 @@ func auditCache(tx *gorm.DB, cached []Cached) (Finding, error) {
 		Rule: "I8", Text: "the cache knows nothing that the database does not",
 	}
 	for _, c := range cached {
-		if c.Known == (idem.Fingerprint{}) {
+		switch {
+		case c.Outdated:
+			f.Outdated++
+		case c.Known == (idem.Fingerprint{}):
 			f.Unverified++
-		} else {
+		default:
 			f.Checked++
 		}
 	}

@@ -189,6 +189,7 @@ func TestAudit_Cache(t *testing.T) {
 	}{
 		"Good":       {good, ""},
 		"Unverified": {Cached{Key: "S1", Expires: true}, ""},
+		"Outdated":   {Cached{Key: "S1", Expires: true, Outdated: true}, ""},
 		"Hostile":    {Cached{Key: "\xff\x00é'", Expires: true}, ""},
 		"Unknown":    {Cached{Key: "S7", Known: sum, Outcome: order.Paid, Expires: true}, "S7"},
 		"OddKey":     {Cached{Key: "é", Known: sum, Outcome: order.Paid, Expires: true}, "é"},
@@ -204,7 +205,7 @@ func TestAudit_Cache(t *testing.T) {
 		}
 		last := findings[len(findings)-1]
 		found := strings.Join(last.Examples, " ")
-		if last.Checked+last.Unverified != 3 || (last.Violations == 0) != (c.want == "") ||
+		if last.Checked+last.Unverified+last.Outdated != 3 || (last.Violations == 0) != (c.want == "") ||
 			!strings.Contains(found, c.want) {
 			t.Errorf("%s: %+v, want %q", name, last, c.want)
 		}

@@ -130,7 +130,7 @@ func TestCache_Unbelievable(t *testing.T) {
 			}
 			found, err := cache.Inspect(t.Context(), "PAY_1")
 			if err != nil || found.Verified || !found.Present || found.Expires ||
-				found.Problem != string(test.problem) {
+				found.Problem != string(test.problem) || found.Outdated != (test.problem == otherEpoch) {
 				t.Errorf("inspect = %+v, %v; want problem %q", found, err, test.problem)
 			}
 			// The next write mends the key, whatever was there.

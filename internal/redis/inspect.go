@@ -24,6 +24,9 @@ type Inspection[R any] struct {
 	Verified bool
 	// Problem says in plain words why a value that is present is not believed.
 	Problem string
+	// Outdated says that this service signed the value under another ledger epoch: it is a miss,
+	// as it should be after the epoch was replaced.
+	Outdated bool
 	// Unknown says that nobody can tell at the moment whether it would be.
 	Unknown bool
 	// TTL is what remains of its life. Expires is false for a value that would stay for ever,
@@ -148,5 +151,6 @@ func (c *Cache[R]) judge(key idem.Key, r reply, ttl time.Duration) Inspection[R]
 	}
 	record, why := open[R](c.cfg.Keys, epoch, key, []byte(r.value))
 	found.Verified, found.Problem, found.Record = why == "", string(why), record
+	found.Outdated = why == otherEpoch
 	return found
 }
