@@ -16,7 +16,7 @@ RACE         := $(if $(shell command -v $${CC:-gcc} 2>/dev/null),-race)
 
 .DEFAULT_GOAL := help
 .PHONY: help doctor demo up down build test unit faults soak mutants exhibits reliability bench \
-	bench-compare bench-baseline lint fmt compose-check kube-check observe-check \
+	bench-compare bench-baseline bench-scale lint fmt compose-check kube-check observe-check \
 	workflow-check security release release-check smoke clean $(PROGRAMS)
 
 help: ## list the targets
@@ -78,6 +78,9 @@ bench: payment-lab ## what idempotence costs, on a machine that does nothing els
 
 bench-compare: payment-lab ## the last measurement against the one that is kept here
 	@$(LAB) bench-compare --tolerance $(TOLERANCE)
+
+bench-scale: payment-lab ## throughput with more processes, queues and rows, about half an hour
+	@$(LAB) bench-scale
 
 bench-baseline: ## keep the last measurement, and the plot that the README shows
 	cp bench/out/result.json bench/baseline.json

@@ -58,17 +58,10 @@ docs/performance.md says what they mean. A machine that does nothing else gives 
 }
 
 func (l *lab) runBench(ctx context.Context, folder string, cfg bench.Config) error {
-	rocketmq.QuietClientLogs(zap.NewNop())
-	root, err := moduleRoot(ctx)
+	cfg, err := l.benchConfig(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	cfg.Home, cfg.Root, cfg.Self, cfg.Folder = l.home, root, self, filepath.Join("build", "bench")
-	cfg.Out, cfg.Progress = l.out, l.progress
 	result, err := bench.Measure(ctx, cfg)
 	if err != nil {
 		return err
@@ -87,6 +80,56 @@ func (l *lab) runBench(ctx context.Context, folder string, cfg bench.Config) err
 	bench.WriteTable(l.out, result)
 	fmt.Fprintf(l.out, "\nbench: seconds=%.0f result=%s\n", result.Seconds, path)
 	return nil
+}
+
+// benchConfig adds to cfg what is the same for all measurements.
+func (l *lab) benchConfig(ctx context.Context, cfg bench.Config) (bench.Config, error) {
+	rocketmq.QuietClientLogs(zap.NewNop())
+	root, err := moduleRoot(ctx)
+	if err != nil {
+		return cfg, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return cfg, err
+	}
+	cfg.Home, cfg.Root, cfg.Self, cfg.Folder = l.home, root, self, filepath.Join("build", "bench")
+	cfg.Out, cfg.Progress = l.out, l.progress
+	return cfg, nil
+}
+
+func (l *lab) benchScale() *cobra.Command {
+	var folder string
+	plan := bench.NewScalePlan()
+	cmd := &cobra.Command{
+		Use:   "bench-scale",
+		Short: "Measure the service as processes, queues and rows grow",
+		Long: `Starts servers of its own and measures the service, which sends results, with new orders:
+with more processes, with fewer and more queues, and into tables that hold more and more payments.
+Beside each run there is one under the usual conditions, one process, eight queues and empty
+tables, and the ratio is to that. The figures are printed, and written to scale.json.`,
+		Example: `  payment-lab bench-scale --rows 10000,100000`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := l.benchConfig(cmd.Context(), bench.Config{})
+			if err != nil {
+				return err
+			}
+			scale, err := bench.MeasureScale(cmd.Context(), cfg, plan)
+			if err != nil {
+				return err
+			}
+			bench.WriteScale(l.out, scale)
+			return bench.Write(filepath.Join(folder, "scale.json"), scale)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&folder, "folder", benchFolder, "where the result goes")
+	flags.IntSliceVar(&plan.Processes, "processes", plan.Processes, "numbers of processes")
+	flags.IntSliceVar(&plan.Queues, "queues", plan.Queues, "numbers of queues")
+	flags.IntSliceVar(&plan.Rows, "rows", plan.Rows, "payments in the tables before, ascending")
+	flags.IntVar(&plan.Rounds, "rounds", plan.Rounds, "how often each is measured")
+	return cmd
 }
 
 func (l *lab) benchCompare() *cobra.Command {

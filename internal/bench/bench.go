@@ -82,7 +82,7 @@ func (r *rig) payRepeats(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Kill()) }()
-	_, last, err := r.follow(ctx, s, r.Plan.Repeats, 10*time.Minute)
+	_, last, err := r.follow(ctx, crew{s}, r.Plan.Repeats, 10*time.Minute)
 	if err != nil {
 		return fmt.Errorf("pay what is then repeated: %w", err)
 	}
@@ -110,7 +110,7 @@ func (r *rig) backlog(ctx context.Context) (b Backlog, err error) {
 		return b, err
 	}
 	defer func() { err = errors.Join(err, s.Kill()) }()
-	first, last, err := r.follow(ctx, s, r.Plan.Backlog, r.Plan.Memory)
+	first, last, err := r.follow(ctx, crew{s}, r.Plan.Backlog, r.Plan.Memory)
 	if err != nil {
 		return b, fmt.Errorf("backlog: %w", err)
 	}

@@ -68,16 +68,18 @@ UPDATE accounts SET balance_minor = opening_minor`)
 	return err
 }
 
-// fillTables pays n orders of long ago, whose serial numbers are random. The statements are run
-// piece by piece: one of a million rows would be one transaction to undo.
-func (r *rig) fillTables(ctx context.Context, n int) error {
+// fillTables pays the orders numbered from to below n, of long ago, whose serial numbers are
+// random. The statements are run piece by piece: one of a million rows would be one transaction
+// to undo.
+func (r *rig) fillTables(ctx context.Context, from, n int) error {
 	const piece = 100_000
 	const digits = "(SELECT 0 d UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 " +
 		"UNION SELECT 5 UNION SELECT 6 UNION SELECT 7 UNION SELECT 8 UNION SELECT 9)"
 	numbers := "SELECT a.d + 10*b.d + 100*c.d + 1000*e.d + 10000*f.d + %d n FROM " +
 		digits + " a, " + digits + " b, " + digits + " c, " + digits + " e, " + digits + " f"
-	for from := 0; from < n; from += piece {
-		source := fmt.Sprintf("("+numbers+") numbers WHERE n < %d ORDER BY serial", from, n)
+	for ; from < n; from += piece {
+		source := fmt.Sprintf("("+numbers+") numbers WHERE n < %d ORDER BY serial", from,
+			n)
 		_, err := r.stack.Query(ctx, "USE "+largeDatabase+`;
 INSERT INTO payments (serial_no, order_id, paid_order_id, payer, payee, amount_minor, currency,
   status, reason, fingerprint, fingerprint_version, created_at)

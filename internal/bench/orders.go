@@ -25,7 +25,9 @@ type mix struct {
 	// name is part of every order ID and draws the serial numbers: another name, other orders.
 	name  string
 	count int
-	hot   bool
+	// queues is how many the topic has; 0 for the usual number.
+	queues int
+	hot    bool
 	// repeats is the share of the messages that repeat an order.
 	repeats float64
 }

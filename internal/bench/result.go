@@ -201,8 +201,8 @@ func median(values []float64) float64 {
 	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
-// Write writes a result as JSON.
-func Write(path string, r Result) error {
+// Write writes a Result or a Scale as JSON.
+func Write[T Result | Scale](path string, r T) error {
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err

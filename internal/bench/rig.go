@@ -157,7 +157,7 @@ func (r *rig) prepare(ctx context.Context) error {
 		return nil
 	}
 	begin := time.Now()
-	if err := r.fillTables(ctx, existingRows); err != nil {
+	if err := r.fillTables(ctx, 0, existingRows); err != nil {
 		return err
 	}
 	r.say("%-14s %9d payments in %.0f s", largeDatabase, existingRows, time.Since(begin).Seconds())

@@ -48,7 +48,7 @@ func (r *rig) measure(ctx context.Context, lane Lane) (run Run, err error) {
 	// It is killed: what it has not finished is measured by nobody, and its group ends with it.
 	defer func() { err = errors.Join(err, s.Kill()) }()
 	profiled := r.profile(ctx, s, lane)
-	first, last, err := r.follow(ctx, s, r.messages(lane), r.Plan.Time)
+	first, last, err := r.follow(ctx, crew{s}, r.messages(lane), r.Plan.Time)
 	if err = errors.Join(err, profiled()); err != nil {
 		return run, fmt.Errorf("%s:%s: %w", lane.Workload, lane.Variant, err)
 	}
@@ -70,10 +70,10 @@ func newRun(first, last sample) Run {
 	return run
 }
 
-// follow reads the count until all messages are handled or the time is over. The first sample is
+// follow reads the counts until all messages are handled or the time is over. The first sample is
 // the one in which work is first seen.
 func (r *rig) follow(
-	ctx context.Context, s *subject, messages int, limit time.Duration,
+	ctx context.Context, c crew, messages int, limit time.Duration,
 ) (first, last sample, err error) {
 	ticker := time.NewTicker(sampleEvery)
 	defer ticker.Stop()
@@ -84,23 +84,23 @@ func (r *rig) follow(
 			return first, last, ctx.Err()
 		case <-ticker.C:
 		}
-		if !s.Alive() {
-			return first, last, fmt.Errorf("the consumer ended: %s", s.LastLine())
+		if err := c.alive(); err != nil {
+			return first, last, err
 		}
-		now, err := s.counts(ctx)
+		now, err := c.counts(ctx)
 		if err == nil && now.total() > last.counts.total() {
 			moved = time.Now()
 			last = sample{at: moved, counts: now}
 		}
 		switch {
 		case first.counts == nil && last.counts != nil:
-			last.usage = r.usage(s)
+			last.usage = r.usage(c)
 			first = last
 		case first.counts == nil && time.Since(moved) > startLimit:
 			return first, last, errors.Join(errors.New("it does not begin"), err)
 		case first.counts == nil:
 		case last.counts.total() >= messages || last.at.Sub(first.at) >= limit:
-			last.usage = r.usage(s)
+			last.usage = r.usage(c)
 			return first, last, nil
 		case time.Since(moved) > stallLimit:
 			return first, last, fmt.Errorf("it stands still at %d of %d messages",
@@ -112,10 +112,11 @@ func (r *rig) follow(
 // The processes by their names in the result.
 const ours = "consumer"
 
-// usage reads what all processes have used. What cannot be read is left out.
-func (r *rig) usage(s *subject) map[string]Usage {
+// usage reads what all processes have used; of several consumers, the first. What cannot be read
+// is left out.
+func (r *rig) usage(c crew) map[string]Usage {
 	pids := map[string]int{
-		ours: s.PID(), "broker": r.stack.PID(devstack.Broker),
+		ours: c[0].PID(), "broker": r.stack.PID(devstack.Broker),
 		"name-server": r.stack.PID(devstack.NameServer), "database": r.stack.PID(devstack.MySQL),
 		"cache": r.stack.PID(devstack.Redis),
 	}

@@ -1,8 +1,10 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -81,10 +83,12 @@ type subject struct{ *devstack.Process }
 // scene is where a subject works.
 type scene struct {
 	topic, database, cachePrefix string
+	group                        string // one of its own, if empty
 	probe                        string // a file for its notes, or empty
 }
 
-// launch starts a consumer of a group that never was, and does not wait for it.
+// launch starts a consumer, of a group that never was if the scene names none, and does not wait
+// for it.
 func (r *rig) launch(v Variant, at scene) (*subject, error) {
 	r.launched++
 	log := filepath.Join(r.folder, fmt.Sprintf("consumer-%03d-%s.log", r.launched, v))
@@ -92,7 +96,7 @@ func (r *rig) launch(v Variant, at scene) (*subject, error) {
 	env := []string{
 		"PAYMENT_OPS_ADDRESS=127.0.0.1:0",
 		"PAYMENT_ROCKETMQ_TOPIC=" + at.topic,
-		fmt.Sprintf("PAYMENT_ROCKETMQ_GROUP=bench-%d", r.launched),
+		"PAYMENT_ROCKETMQ_GROUP=" + cmp.Or(at.group, fmt.Sprintf("bench-%d", r.launched)),
 		"PAYMENT_MYSQL_DATABASE=" + at.database,
 		"PAYMENT_REDIS_KEY_PREFIX=" + at.cachePrefix,
 		probe.Variable + "=" + at.probe,
@@ -154,4 +158,41 @@ func parseCounts(metrics string) counts {
 		}
 	}
 	return found
+}
+
+// crew is one or more consumers of one group.
+type crew []*subject
+
+// alive is an error when one of them has ended.
+func (c crew) alive() error {
+	for _, s := range c {
+		if !s.Alive() {
+			return fmt.Errorf("the consumer ended: %s", s.LastLine())
+		}
+	}
+	return nil
+}
+
+// counts are the counts of all of them.
+func (c crew) counts(ctx context.Context) (counts, error) {
+	all := counts{}
+	for _, s := range c {
+		found, err := s.counts(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for outcome, n := range found {
+			all[outcome] += n
+		}
+	}
+	return all, nil
+}
+
+// kill ends all of them.
+func (c crew) kill() error {
+	var problems []error
+	for _, one := range c {
+		problems = append(problems, one.Kill())
+	}
+	return errors.Join(problems...)
 }

@@ -61,3 +61,20 @@ func writeRest(line func(format string, args ...any), r Result) {
 }
 
 func mebibytes(n int64) float64 { return float64(n) / (1 << 20) }
+
+// WriteScale prints how throughput changes with each number.
+func WriteScale(to io.Writer, s Scale) {
+	_, _ = fmt.Fprintf(to, "\n%s\n", s.Machine)
+	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight)
+	defer func() { _ = t.Flush() }()
+	for _, series := range []struct {
+		name   string
+		points []Point
+	}{{"processes", s.Processes}, {"queues", s.Queues}, {"rows", s.Rows}} {
+		_, _ = fmt.Fprintf(t, "\n%s\tmedian/s\tleast\tmost\tbeside it/s\tratio\t\n", series.name)
+		for _, p := range series.points {
+			_, _ = fmt.Fprintf(t, "%d\t%.0f\t%.0f\t%.0f\t%.0f\t%.2f\t\n", p.N, median(p.PerSecond),
+				slices.Min(p.PerSecond), slices.Max(p.PerSecond), median(p.Beside), p.Ratio)
+		}
+	}
+}

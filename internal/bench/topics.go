@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -14,7 +15,7 @@ import (
 // What topics are like, and how they are filled.
 const (
 	orderTag  = "pay"
-	queues    = 8
+	queues    = 8 // of a topic, unless its mix says otherwise
 	fillBatch = 64
 	fillers   = 4
 )
@@ -22,7 +23,7 @@ const (
 // fill makes a topic and sends it its messages. It returns when all of them are stored.
 func (r *rig) fill(ctx context.Context, m mix) error {
 	if err := r.admin.CreateTopic(
-		ctx, r.stack.Address(devstack.Broker), m.topic, queues); err != nil {
+		ctx, r.stack.Address(devstack.Broker), m.topic, cmp.Or(m.queues, queues)); err != nil {
 		return fmt.Errorf("topic %s: %w", m.topic, err)
 	}
 	group, groupCtx := errgroup.WithContext(ctx)

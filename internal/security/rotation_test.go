@@ -106,8 +106,12 @@ func (r *rotation) admit(i identity) {
 		"PAYMENT_MIGRATE_APP_USER="+i.name); err != nil {
 		r.Fatalf("migrate: %v\n%s", err, out)
 	}
-	r.redis("ACL", "SETUSER", "payment", "on", ">"+i.secret, "~payment:*",
-		"+ping", "+select", "+getrange", "+set", "+pttl", "+scan")
+	rights, err := os.ReadFile("../../deploy/redis-rights.txt")
+	if err != nil {
+		r.Fatal(err)
+	}
+	r.redis(append([]string{"ACL", "SETUSER", "payment", "on", ">" + i.secret},
+		strings.Fields(string(rights))...)...)
 	group := devstack.ConsumerGroup
 	allow(r.T, r.stack.Address(devstack.Broker), i.name, i.secret, map[string]string{
 		"Topic:" + devstack.OrderTopic:   "Sub",
