@@ -15,14 +15,12 @@ func WriteTable(to io.Writer, r Result) {
 	defer func() { _ = t.Flush() }()
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(t, format+"\n", args...) }
 
-	line("\nthroughput\tvariant\tmedian/s\tleast\tmost\truns\tCPU s for 10,000, the consumer's\tall")
+	line("\nthroughput\tvariant\tmedian/s\tleast\tmost\truns\tCPU s for 10,000: consumer\tbroker" +
+		"\tdatabase\tcache")
 	for _, l := range r.Lanes {
-		all := 0.0
-		for _, u := range l.Per10000 {
-			all += u.CPUSeconds
-		}
-		line("%s\t%s\t%.0f\t%.0f\t%.0f\t%d\t%.2f\t%.2f", l.Workload, l.Variant, l.Median, l.Least,
-			l.Most, len(l.Runs), l.Per10000[ours].CPUSeconds, all)
+		cpu := func(process string) float64 { return l.Per10000[process].CPUSeconds }
+		line("%s\t%s\t%.0f\t%.0f\t%.0f\t%d\t%.2f\t%.2f\t%.2f\t%.2f", l.Workload, l.Variant, l.Median,
+			l.Least, l.Most, len(l.Runs), cpu(ours), cpu("broker"), cpu("database"), cpu("cache"))
 	}
 	if len(r.Ratios) > 0 {
 		writeRest(line, r)
