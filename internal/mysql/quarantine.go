@@ -84,7 +84,7 @@ func (q *Quarantine) Put(ctx context.Context, item payment.Quarantined) error {
 
 func (q *Quarantine) insert(ctx context.Context, item payment.Quarantined) error {
 	m, at := item.Message, stamp(item.At)
-	// The first value is none of the []byte: see rows.exec.
+	// The first value is no []byte: gorm takes a slice behind a parenthesis for a list of values.
 	return q.db.gorm.WithContext(ctx).Exec(`INSERT INTO quarantine
 (kind, topic, content_hash, reason, detail, serial_no, message_key, message_id, broker,
  queue_id, queue_offset, attempt, body, body_bytes, first_seen_at, last_seen_at)

@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,14 +27,6 @@ func inChunks[T any](values []T, fn func(chunk []T) error) error {
 	return nil
 }
 
-// accountRow is a row of accounts.
-type accountRow struct {
-	AccountID    string
-	Currency     string
-	BalanceMinor int64
-	Closed       bool
-}
-
 // lockAccounts locks the accounts of all requests in the order of their IDs, so that two
 // transactions never wait for each other. The index is forced: if the optimiser chose a scan
 // instead, the lock would be on every account there is. Without wait, accounts that another session
@@ -49,15 +42,11 @@ WHERE account_id IN ? ORDER BY account_id FOR UPDATE`
 		if !wait {
 			statement += " SKIP LOCKED"
 		}
-		var rows []accountRow
-		err := tx.Raw(statement, chunk).Scan(&rows).Error
-		for _, row := range rows {
-			// Not parsed: an account keeps a currency that its country has withdrawn.
-			accounts = append(accounts, payment.Account{
-				ID: order.Account(row.AccountID), Currency: order.Currency(row.Currency),
-				Balance: row.BalanceMinor, Closed: row.Closed,
-			})
+		rows, err := tx.Raw(statement, chunk).Rows()
+		if err != nil {
+			return err
 		}
+		accounts, err = scanAccounts(accounts, rows)
 		return err
 	})
 	if err != nil || wait {
@@ -71,6 +60,22 @@ WHERE account_id IN ? ORDER BY account_id FOR UPDATE`
 		delete(locked, account.ID)
 	}
 	return accounts, locked, nil
+}
+
+// scanAccounts appends the rows, and closes them. There is about one to each payment of a batch, so
+// they are not read through gorm, which finds the field of each value by its name.
+func scanAccounts(accounts []payment.Account, rows *sql.Rows) ([]payment.Account, error) {
+	defer func() { _ = rows.Close() }() // an error of reading is returned by rows.Err
+	for rows.Next() {
+		var a payment.Account
+		// Not parsed: an account keeps a currency that its country has withdrawn.
+		err := rows.Scan((*string)(&a.ID), (*string)(&a.Currency), &a.Balance, &a.Closed)
+		if err != nil {
+			return accounts, err
+		}
+		accounts = append(accounts, a)
+	}
+	return accounts, rows.Err()
 }
 
 // accountsOf are the accounts that requests name, each once and in the order of the column's
@@ -179,13 +184,19 @@ func (r *rows) add(values ...any) {
 	r.count++
 }
 
-// exec runs the statement, or nothing if there are no rows. The first value of a row must not be
-// a []byte: gorm takes a slice right behind a parenthesis for a list of values.
+// exec runs the statement, or nothing if there are no rows. It goes past gorm to the transaction's
+// connection: gorm would read the statement byte by byte and look at each of its thousands of
+// values, to put a question mark where there is one.
 func (r *rows) exec(tx *gorm.DB, head, tail string) (affected int64, err error) {
 	if r.count == 0 {
 		return 0, nil
 	}
 	statement := head + strings.Repeat(r.tuple+",", r.count-1) + r.tuple + tail
-	result := tx.Exec(statement, r.values...)
-	return result.RowsAffected, result.Error
+	ctx, span := statementSpan(tx.Statement.Context, statement, "")
+	defer func() { endStatement(span, affected, err) }()
+	result, err := tx.Statement.ConnPool.ExecContext(ctx, statement, r.values...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }

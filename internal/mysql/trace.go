@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"strings"
@@ -37,20 +38,7 @@ func (db *DB) trace() error {
 func endAttributes() tracing.Attributes { return tracing.Attributes{"db.system.name": "mysql"} }
 
 func begin(tx *gorm.DB) {
-	if !tracing.Sampled(tx.Statement.Context) {
-		return // before a name is made for nothing
-	}
-	text := tx.Statement.SQL.String()
-	name := summary(text, tx.Statement.Table)
-	ctx, span := tracing.Child(tx.Statement.Context, name, tracing.Client,
-		func() tracing.Attributes {
-			operation, table, _ := strings.Cut(name, " ")
-			return tracing.Attributes{
-				"db.system.name": "mysql", "db.operation.name": operation,
-				"db.collection.name": table, "db.query.summary": name,
-				"db.query.text": text[:min(len(text), maxStatement)],
-			}
-		})
+	ctx, span := statementSpan(tx.Statement.Context, tx.Statement.SQL.String(), tx.Statement.Table)
 	if span != nil {
 		tx.Statement.Context = ctx
 		tx.InstanceSet(spanKey, span)
@@ -63,11 +51,33 @@ func end(tx *gorm.DB) {
 		return
 	}
 	if span, ok := kept.(*tracing.Span); ok {
-		if tx.RowsAffected > 0 {
-			span.Set(tracing.Attributes{"db.response.returned_rows": tx.RowsAffected})
-		}
-		span.End(errorType(tx.Error))
+		endStatement(span, tx.RowsAffected, tx.Error)
 	}
+}
+
+// statementSpan begins the span of a statement, if its context is sampled.
+func statementSpan(
+	ctx context.Context, text, table string,
+) (context.Context, *tracing.Span) {
+	if !tracing.Sampled(ctx) {
+		return ctx, nil // before a name is made for nothing
+	}
+	name := summary(text, table)
+	return tracing.Child(ctx, name, tracing.Client, func() tracing.Attributes {
+		operation, table, _ := strings.Cut(name, " ")
+		return tracing.Attributes{
+			"db.system.name": "mysql", "db.operation.name": operation,
+			"db.collection.name": table, "db.query.summary": name,
+			"db.query.text": text[:min(len(text), maxStatement)],
+		}
+	})
+}
+
+func endStatement(span *tracing.Span, rows int64, err error) {
+	if rows > 0 {
+		span.Set(tracing.Attributes{"db.response.returned_rows": rows})
+	}
+	span.End(errorType(err))
 }
 
 // summary is a statement in two words: what it does, and to which table. A query that gorm builds
