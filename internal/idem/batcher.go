@@ -51,6 +51,7 @@ type Batcher[In, Out any] struct {
 	max     int
 	free    sync.Pool // of *call, to be used again
 	queue   chan *call[In, Out]
+	turn    chan struct{} // holds a token while a worker gathers
 	closing chan struct{}
 	stopped chan struct{}
 	once    sync.Once
@@ -77,6 +78,7 @@ func NewBatcher[In, Out any](
 		run:     run,
 		max:     max(1, opts.Max),
 		queue:   make(chan *call[In, Out], max(1, opts.Waiting)),
+		turn:    make(chan struct{}, 1),
 		closing: make(chan struct{}),
 		stopped: make(chan struct{}),
 	}
@@ -155,23 +157,35 @@ func (b *Batcher[In, Out]) Close() {
 }
 
 func (b *Batcher[In, Out]) work() {
-	for {
+	for calls := b.next(); len(calls) > 0; calls = b.next() {
+		b.handle(calls)
+	}
+}
+
+// next waits for a call and takes it with all that wait behind it; nothing once the Batcher is
+// closed and empty. One worker at a time: the others would each take a call of what could be one
+// batch.
+func (b *Batcher[In, Out]) next() []*call[In, Out] {
+	b.turn <- struct{}{}
+	defer func() { <-b.turn }()
+	select {
+	case c := <-b.queue:
+		return b.gather(c)
+	case <-b.closing:
 		select {
 		case c := <-b.queue:
-			b.handle(b.gather(c))
-		case <-b.closing:
-			select {
-			case c := <-b.queue:
-				b.handle(b.gather(c))
-			default:
-				return
-			}
+			return b.gather(c)
+		default:
+			return nil
 		}
 	}
 }
 
 // gather takes what is waiting behind the first call, without waiting for more.
 func (b *Batcher[In, Out]) gather(first *call[In, Out]) []*call[In, Out] {
+	// What brought the first call brings others, such as the end of a batch that they waited for.
+	// Let them come; when nothing else can run, this takes no time.
+	runtime.Gosched()
 	calls := []*call[In, Out]{first}
 	for len(calls) < b.max {
 		select {

@@ -24,7 +24,8 @@ type ResultsConfig struct {
 	// BatchMessages and BatchBytes bound one batch. Defaults 256 and 256 KiB; a broker whose
 	// maxMessageSize is smaller refuses a batch, which is then sent in halves.
 	BatchMessages, BatchBytes int
-	// Workers is how many batches are under way at once. Default 4.
+	// Workers is how many batches are under way at once. Default 2: what waits meanwhile makes the
+	// next batch larger, and a large one costs the broker hardly more than a small one.
 	Workers int
 	// Waiting is how many results may wait for a batch. Default 8192.
 	Waiting int
@@ -38,7 +39,7 @@ const (
 	maxBatchMessages     = 1024
 	defaultBatchBytes    = 256 << 10
 	maxBatchBytes        = 4 << 20
-	defaultWorkers       = 4
+	defaultWorkers       = 2
 	maxWorkers           = 64
 	defaultWaiting       = 8192
 	maxWaiting           = 1 << 20
