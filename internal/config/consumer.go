@@ -128,7 +128,7 @@ func consumerBroker(c *ConsumerRocketMQ) []setting {
 
 func consumerListener(c *ConsumerRocketMQ) []setting {
 	return []setting{
-		bind(&c.Concurrency, "rocketmq.concurrency", "512", whole(1, 2048),
+		bind(&c.Concurrency, "rocketmq.concurrency", "1024", whole(1, 2048),
 			"How many messages may be handled at once. They wait together for the next group "+
 				"commit, so this is no number of threads or of connections."),
 		bind(&c.HandlerTimeout, "rocketmq.handler_timeout_seconds", "150", seconds(1, 1800),

@@ -139,8 +139,8 @@ func TestRules(t *testing.T) {
 		"MYSQL_READ_TIMEOUT_SECONDS=20":     "mysql.read_timeout_seconds",
 		"MYSQL_IDLE_TIMEOUT_SECONDS=20":     "mysql.idle_timeout_seconds",
 		"GUARD_COMMITTERS=8":                "guard.committers",
-		"GUARD_WAITING=1023": "guard.waiting (PAYMENT_GUARD_WAITING): 1023 must be at least twice " +
-			"rocketmq.concurrency, 512",
+		"GUARD_WAITING=2047": "guard.waiting (PAYMENT_GUARD_WAITING): 2047 must be at least twice " +
+			"rocketmq.concurrency, 1024",
 		"HOLD_PROBE_MIN_MS=5001":           "hold.probe_min_ms",
 		"CACHE_EXPIRY_SECONDS=3600":        "cache.expiry_jitter_seconds",
 		"PAYMENT_BALANCE_LIMIT_MINOR=1000": "payment.max_amount_minor",

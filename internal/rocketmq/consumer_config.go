@@ -48,7 +48,7 @@ type ConsumerConfig struct {
 	// random.
 	Instance string
 	// Concurrency is how many messages are with the handler at once; as many again may be
-	// redeliveries. Default 512.
+	// redeliveries. Default 1024.
 	Concurrency int
 	// MaxCached is how many messages of a topic the client may hold, those with the handler
 	// included: flow control. Default four times the concurrency, and at least 256. Tests under
@@ -94,7 +94,7 @@ type Hooks struct {
 
 // Defaults and limits of ConsumerConfig.
 const (
-	defaultConcurrency     = 512
+	defaultConcurrency     = 1024
 	maxConcurrency         = 8192
 	defaultMaxRedeliveries = 16
 	defaultHandlerTimeout  = 150 * time.Second

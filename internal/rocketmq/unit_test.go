@@ -191,7 +191,7 @@ func TestConsumerConfig(t *testing.T) {
 	if one.config.Instance == two.config.Instance {
 		t.Error("two consumers have one name")
 	}
-	if one.config.MaxRedeliveries != 16 || one.config.MaxCached != 2048 {
+	if one.config.MaxRedeliveries != 16 || one.config.MaxCached != 4096 {
 		t.Errorf("defaults %+v", one.config)
 	}
 	one.cancel()
