@@ -188,7 +188,7 @@ func load(t *testing.T, b broker, topic string, total int) {
 	}
 	all := make([]Outgoing, total)
 	for i, key := range keys(total) {
-		all[i] = Outgoing{Topic: topic, Key: key, Body: []byte(key), ID: newMessageID()}
+		all[i] = Outgoing{Topic: topic, Key: key, Body: []byte(key), ID: NewMessageID()}
 	}
 	for len(all) > 0 {
 		n := min(20, len(all))

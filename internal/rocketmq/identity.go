@@ -21,11 +21,11 @@ func UniqueInstance() string {
 	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:10])
 }
 
-// newMessageID mints a message's unique ID. The client's own IDs repeat: they are made of the
+// NewMessageID mints a message's unique ID. The client's own IDs repeat: they are made of the
 // address, the process number, the second and a 16-bit counter, of which containers share the
 // first two. The layout is the one that the broker's tools know: they look for the time, in
 // milliseconds since the month began, in bytes 10 to 13. The rest is random.
-func newMessageID() string {
+func NewMessageID() string {
 	var id [16]byte
 	_, _ = rand.Read(id[:])
 	now := time.Now()

@@ -147,7 +147,7 @@ func NewProducer(config ProducerConfig, log *zap.Logger) (*Producer, error) {
 // and otherwise it is not stored: idem.ErrUnavailable, ErrRefused, ErrInvalid, or the context's
 // error, which is looked at between attempts but does not cut one short.
 func (p *Producer) Send(ctx context.Context, out Outgoing) (Receipt, error) {
-	out.ID = orDefault(out.ID, newMessageID())
+	out.ID = orDefault(out.ID, NewMessageID())
 	ctx, span := p.config.Tracer.Start(ctx, "send "+out.Topic, tracing.Producer, out.attributes)
 	receipt, err := p.sendOne(ctx, out.traced(ctx))
 	span.Set(tracing.Attributes{
@@ -178,7 +178,7 @@ func (p *Producer) sendOne(ctx context.Context, out Outgoing) (Receipt, error) {
 func (p *Producer) SendBatch(ctx context.Context, batch []Outgoing) error {
 	messages := make([]*primitive.Message, len(batch))
 	for i, out := range batch {
-		out.ID = orDefault(out.ID, newMessageID())
+		out.ID = orDefault(out.ID, NewMessageID())
 		if err := p.validate(out); err != nil {
 			return err
 		}

@@ -281,7 +281,7 @@ func TestNewMessageID(t *testing.T) {
 	t.Parallel()
 	seen := make(map[string]bool)
 	for range 100_000 {
-		id := newMessageID()
+		id := NewMessageID()
 		if _, err := hex.DecodeString(id); err != nil || len(id) != 32 || seen[id] {
 			t.Fatalf("ID %q: not 32 hexadecimal digits, or not unique", id)
 		}

@@ -106,7 +106,7 @@ func (r *Results) Send(ctx context.Context, result order.Result) error {
 	if err != nil {
 		return fmt.Errorf("rocketmq: encode result: %w", err)
 	}
-	out := Outgoing{Topic: r.config.Topic, Key: string(result.OrderID), Body: body, ID: newMessageID()}
+	out := Outgoing{Topic: r.config.Topic, Key: string(result.OrderID), Body: body, ID: NewMessageID()}
 	ctx, span := tracing.Child(ctx, "send "+out.Topic, tracing.Producer, out.attributes)
 	err = r.send(ctx, out.traced(ctx))
 	span.End(errorWord(err))
