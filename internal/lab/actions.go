@@ -1,0 +1,109 @@
+package lab
+
+// Action is something that a page can ask for. Its name, what will happen and why are in the
+// catalogue, under act.ID.name and act.ID.what.
+type Action struct {
+	ID    string
+	Group string // where its button stands; empty for those that have none
+	// Exclusive actions change what runs, and no two of them run at once.
+	Exclusive bool
+	// Serial says that it is about one serial number, and can be asked for from its story.
+	Serial bool
+}
+
+// The actions.
+const (
+	ActSend      = "send"
+	ActAgain     = "again"
+	ActLost      = "lost-answer"
+	ActAltered   = "altered"
+	ActMalformed = "malformed"
+	ActOverdraft = "overdraft"
+	ActBurst     = "burst"
+	ActReplay    = "replay"
+
+	ActKill   = "kill"
+	ActAdd    = "add"
+	ActRemove = "remove"
+	ActRace   = "race"
+	ActCut    = "cut-commit"
+
+	ActFlush       = "flush"
+	ActStopRedis   = "stop-redis"
+	ActStartRedis  = "start-redis"
+	ActStopMySQL   = "stop-mysql"
+	ActStartMySQL  = "start-mysql"
+	ActStopBroker  = "stop-broker"
+	ActStartBroker = "start-broker"
+
+	ActRight     = "order-right"
+	ActCacheWas  = "order-cache-first"
+	ActCheckAct  = "order-check-then-act"
+	ActMessageID = "order-message-id"
+
+	ActQuarantineReplay  = "quarantine-replay"
+	ActQuarantineDiscard = "quarantine-discard"
+)
+
+// Groups are where buttons stand, in their order on the page.
+func Groups() []string { return []string{"messages", "consumers", "servers", "wrong"} }
+
+// Actions are all that there are, in their order on the page.
+func Actions() []Action {
+	return []Action{
+		{ID: ActSend, Group: "messages"},
+		{ID: ActAgain, Group: "messages", Serial: true},
+		{ID: ActLost, Group: "messages"},
+		{ID: ActAltered, Group: "messages", Serial: true},
+		{ID: ActOverdraft, Group: "messages"},
+		{ID: ActMalformed, Group: "messages"},
+		{ID: ActBurst, Group: "messages"},
+		{ID: ActReplay, Group: "messages", Exclusive: true},
+
+		{ID: ActKill, Group: "consumers", Exclusive: true},
+		{ID: ActAdd, Group: "consumers", Exclusive: true},
+		{ID: ActRemove, Group: "consumers", Exclusive: true},
+		{ID: ActRace, Group: "consumers", Exclusive: true},
+		{ID: ActCut, Group: "consumers", Exclusive: true},
+
+		{ID: ActFlush, Group: "servers"},
+		{ID: ActStopRedis, Group: "servers", Exclusive: true},
+		{ID: ActStartRedis, Group: "servers", Exclusive: true},
+		{ID: ActStopMySQL, Group: "servers", Exclusive: true},
+		{ID: ActStartMySQL, Group: "servers", Exclusive: true},
+		{ID: ActStopBroker, Group: "servers", Exclusive: true},
+		{ID: ActStartBroker, Group: "servers", Exclusive: true},
+
+		{ID: ActCacheWas, Group: "wrong", Exclusive: true},
+		{ID: ActCheckAct, Group: "wrong", Exclusive: true},
+		{ID: ActMessageID, Group: "wrong", Exclusive: true},
+		{ID: ActRight, Group: "wrong", Exclusive: true},
+
+		{ID: ActQuarantineReplay},
+		{ID: ActQuarantineDiscard},
+	}
+}
+
+// Stop is a stop of the guided tour, with the actions that it asks the visitor to try. Its title
+// and text are in the catalogue, under tour.ID.title and tour.ID.text.
+type Stop struct {
+	ID  string
+	Try []string
+}
+
+// Tour is the way that a newcomer is led.
+func Tour() []Stop {
+	return []Stop{
+		{ID: "idempotence", Try: []string{ActSend}},
+		{ID: "sendtime", Try: []string{ActLost}},
+		{ID: "consumetime", Try: []string{ActKill}},
+		{ID: "rebalance", Try: []string{ActAdd}},
+		{ID: "token", Try: []string{ActAgain, ActAltered}},
+		{ID: "uniqueness", Try: []string{ActRace}},
+		{ID: "step1", Try: []string{ActAgain}},
+		{ID: "step2", Try: []string{ActFlush, ActAgain}},
+		{ID: "step3", Try: []string{ActCut}},
+		{ID: "messageid", Try: []string{ActMessageID, ActSend, ActAgain, ActRight}},
+		{ID: "wrong", Try: []string{ActCacheWas, ActCut, ActCheckAct, ActRace, ActRight}},
+	}
+}
