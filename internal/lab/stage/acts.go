@@ -1,0 +1,285 @@
+package stage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"example.com/payment/internal/devstack"
+	"example.com/payment/internal/devstack/mysqlproxy"
+	"example.com/payment/internal/devstack/rocketmqproxy"
+	"example.com/payment/internal/devstack/rule"
+	"example.com/payment/internal/lab"
+	"example.com/payment/internal/mysql"
+	"example.com/payment/internal/order"
+	"example.com/payment/internal/rocketmq"
+)
+
+// Limits of what the acts below do.
+const (
+	killOrders  = 16
+	joinOrders  = 16
+	raceCopies  = 8 // one for each queue
+	gatherLimit = 4 * time.Second
+	againLimit  = 60 * time.Second
+)
+
+var errNoConsumer = errors.New("no consumer runs: choose an order of writes to start some")
+
+// stored is the order that a payment was made for.
+func (s *Stage) stored(ctx context.Context, serial string) (o order.Order, err error) {
+	why, err := s.Why(ctx, serial)
+	if err != nil {
+		return o, err
+	}
+	var known struct {
+		Database mysql.Trace `json:"database"`
+	}
+	if err := json.Unmarshal(why, &known); err != nil {
+		return o, err
+	}
+	p := known.Database.Payment
+	if p == nil {
+		return o, fmt.Errorf("the database knows no serial %s", serial)
+	}
+	return order.Order{
+		ID: order.ID(p.OrderID), Serial: order.Serial(p.SerialNo), Payer: order.Account(p.Payer),
+		Payee:  order.Account(p.Payee),
+		Amount: order.Money{Minor: p.AmountMinor, Currency: order.Currency(p.Currency)},
+	}, nil
+}
+
+// several sends some orders and returns their messages by serial.
+func (s *Stage) several(
+	ctx context.Context, n int, make func() order.Order, tell func(lab.Line),
+) (map[order.Serial]string, error) {
+	sent := map[order.Serial]string{}
+	for range n {
+		o := make()
+		out := rocketmq.Outgoing{Key: string(o.ID), Body: order.Encode(o)}
+		receipt, err := s.transmit(ctx, out, string(o.Serial), tell)
+		if err != nil {
+			return sent, err
+		}
+		sent[o.Serial] = receipt.MessageID
+	}
+	return sent, nil
+}
+
+// answered counts the messages that have at least n answers, and all answers beyond the first.
+func (s *Stage) answered(sent map[order.Serial]string, n int) (messages, further int) {
+	for serial, id := range sent {
+		got := len(s.State.Answers(string(serial), id))
+		if got >= n {
+			messages++
+		}
+		further += max(0, got-1)
+	}
+	return messages, further
+}
+
+// kill lets a consumer pay and answer, loses its acknowledgements on their way to the broker, and
+// kills it: its messages come again, to the others.
+func (s *Stage) kill(ctx context.Context, _ lab.Input, tell func(lab.Line)) error {
+	living := s.crew.living()
+	if len(living) == 0 {
+		return errNoConsumer
+	}
+	drop := s.Stack.Proxy().Add(rocketmqproxy.Acknowledgements(devstack.OrderTopic),
+		rocketmqproxy.Drop(), rule.Always())
+	defer drop.Remove()
+	sent, err := s.several(ctx, killOrders, s.usual, tell)
+	if err != nil {
+		return err
+	}
+	if err := patiently(ctx, tell, func() bool {
+		n, _ := s.answered(sent, 1)
+		return n == len(sent)
+	}); err != nil {
+		return err
+	}
+	victim := living[0]
+	s.crew.leave(victim, lab.Killed)
+	if err := victim.process.Kill(); err != nil {
+		return err
+	}
+	drop.Remove()
+	tell(line("did.killed", "consumer", victim.name, "pid", victim.process.PID(), "n", len(sent)))
+	if len(living) == 1 {
+		if err := s.hire(ctx, 1); err != nil {
+			return err
+		}
+	}
+	if err := until(ctx, "messages that come again", againLimit, func() bool {
+		_, further := s.answered(sent, 1)
+		return further > 0
+	}); err != nil {
+		return err
+	}
+	pause(ctx, time.Second)
+	_, further := s.answered(sent, 1)
+	tell(line("did.cameAgain", "n", further))
+	if len(living) == 1 {
+		return nil
+	}
+	if err := s.hire(ctx, 1); err != nil {
+		return err
+	}
+	tell(line("did.replaced", "consumer", victim.name))
+	return nil
+}
+
+// add lets a consumer join while messages are under way, which a row lock sees to. Their queues get
+// a new owner, who begins at the last acknowledged message; what the old owner acknowledges then
+// does not count.
+func (s *Stage) add(ctx context.Context, _ lab.Input, tell func(lab.Line)) error {
+	if len(s.crew.living()) >= maxConsumers {
+		return fmt.Errorf("there are %d consumers already: remove one first", maxConsumers)
+	}
+	release, err := s.lockAccount(ctx, "slow-1")
+	if err != nil {
+		return err
+	}
+	sent, err := s.several(ctx, joinOrders, func() order.Order { return s.mint("slow-1", 1) }, tell)
+	if err != nil {
+		return errors.Join(err, release())
+	}
+	tell(line("did.locked", "n", len(sent)))
+	if err := s.hire(ctx, 1); err != nil {
+		return errors.Join(err, release())
+	}
+	if err := release(); err != nil {
+		return err
+	}
+	living := s.crew.living()
+	tell(line("did.joined", "n", len(living)))
+	if err := patiently(ctx, tell, func() bool {
+		n, _ := s.answered(sent, 1)
+		return n == len(sent)
+	}); err != nil {
+		return err
+	}
+	pause(ctx, time.Second)
+	_, further := s.answered(sent, 1)
+	tell(line("did.cameAgain", "n", further))
+	return nil
+}
+
+// lockAccount keeps an account locked, from a session of its own, until it is released.
+func (s *Stage) lockAccount(ctx context.Context, id string) (release func() error, err error) {
+	holding, cancel := context.WithTimeout(ctx, answerLimit)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		// Its error is that it was killed, or that there is no lock, which is noticed below.
+		_, _ = s.Stack.Query(holding, "BEGIN; SELECT balance_minor FROM accounts WHERE account_id = '"+
+			id+"' FOR UPDATE; SELECT SLEEP(120)")
+	}()
+	const sleeping = "SELECT id FROM information_schema.processlist WHERE state = 'User sleep'"
+	var session string
+	err = until(ctx, "the row lock", patience, func() bool {
+		session, err = s.Stack.Query(ctx, sleeping)
+		return err == nil && session != ""
+	})
+	release = func() error {
+		_, err := s.Stack.Query(context.WithoutCancel(ctx), "KILL "+strings.TrimSpace(session))
+		cancel()
+		<-done
+		return err
+	}
+	if err != nil {
+		cancel()
+		<-done
+	}
+	return release, err
+}
+
+func (s *Stage) remove(ctx context.Context, _ lab.Input, tell func(lab.Line)) error {
+	living := s.crew.living()
+	if len(living) < 2 {
+		return errors.New("this is the last consumer: add one first")
+	}
+	leaving := living[len(living)-1]
+	if err := s.dismiss(ctx, []*consumer{leaving}); err != nil {
+		return err
+	}
+	tell(line("did.removed", "consumer", leaving.name))
+	return nil
+}
+
+// race lets all consumers begin the payment of one serial at the same moment: a copy lies in each
+// queue, and the proxy holds their transactions back until they are all there.
+func (s *Stage) race(ctx context.Context, _ lab.Input, tell func(lab.Line)) error {
+	consumers := len(s.crew.living())
+	if consumers == 0 {
+		return errNoConsumer
+	}
+	o := s.usual()
+	s.remember(o)
+	held := s.database.Add(mysqlproxy.Containing("START TRANSACTION"), mysqlproxy.Hold(),
+		rule.Always())
+	defer held.Release()
+	ids := map[string]bool{}
+	for range raceCopies {
+		out := rocketmq.Outgoing{Key: string(o.ID), Body: order.Encode(o)}
+		receipt, err := s.transmit(ctx, out, string(o.Serial), tell)
+		if err != nil {
+			return err
+		}
+		ids[receipt.MessageID] = true
+	}
+	_ = until(ctx, "racers at the start", gatherLimit, func() bool {
+		return held.Fired() >= max(consumers, 2)
+	})
+	pause(ctx, 300*time.Millisecond) // others may be on their way to the start
+	tell(line("did.gathered", "serial", o.Serial, "copies", raceCopies, "n", held.Fired()))
+	held.Remove()
+	held.Release()
+	if err := patiently(ctx, tell, func() bool {
+		answered := map[string]bool{}
+		for _, d := range s.State.Of(string(o.Serial)) {
+			answered[d.Message] = true
+		}
+		return len(answered) == len(ids)
+	}); err != nil {
+		return err
+	}
+	paid, by := 0, map[string]int{}
+	for _, d := range s.State.Of(string(o.Serial)) {
+		if d.Outcome == order.Paid.String() {
+			paid++
+		}
+		by[d.By]++
+	}
+	tell(line("did.raced", "paid", paid, "unique", by["unique_key"], "batch", by["batch"],
+		"database", by["database"], "cache", by["cache"]))
+	return nil
+}
+
+// cutCommit breaks the connection to the database between the last statement of a payment and its
+// COMMIT.
+func (s *Stage) cutCommit(ctx context.Context, _ lab.Input, tell func(lab.Line)) error {
+	o := s.usual()
+	s.remember(o)
+	fault := s.database.Next(mysqlproxy.CommitAfter("amount_minor"), mysqlproxy.CutBefore())
+	defer fault.Remove()
+	receipt, err := s.dispatch(ctx, o, tell)
+	if err != nil {
+		return err
+	}
+	answers, err := s.answers(ctx, o.Serial, receipt.MessageID, 1, tell)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-fault.Done():
+		tell(line("did.cut"))
+	default:
+		return errors.New("no commit was cut: another payment has taken the fault")
+	}
+	tellAnswers(answers, tell)
+	return nil
+}

@@ -1,0 +1,193 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"example.com/payment/internal/devstack"
+	"example.com/payment/internal/lab"
+	"example.com/payment/internal/textbook"
+)
+
+// Bounds of the crew.
+const (
+	maxConsumers = 4
+	keptDead     = 6 * time.Second // how long a dead consumer is still shown
+	pageLimit    = 2 * time.Second
+)
+
+// consumer is one consumer process.
+type consumer struct {
+	name    string
+	process *devstack.Process
+	fate    string    // how it ended, if somebody has ended it
+	ended   time.Time // when
+}
+
+func (c *consumer) alive() bool { return c.process.Alive() }
+
+// ready asks the consumer whether it is ready.
+func (c *consumer) ready(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, pageLimit)
+	defer cancel()
+	_, status, err := c.process.Get(ctx, "/readyz")
+	return err == nil && status == http.StatusOK
+}
+
+// crew is the consumers, in the order in which they were started.
+type crew struct {
+	mu      sync.Mutex
+	all     []*consumer
+	started int
+}
+
+// living returns those that run.
+func (c *crew) living() []*consumer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var living []*consumer
+	for _, one := range c.all {
+		if one.alive() && one.fate == "" {
+			living = append(living, one)
+		}
+	}
+	return living
+}
+
+// shown returns those that run, and those that have ended a moment ago.
+func (c *crew) shown() []consumer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, one := range c.all {
+		if one.ended.IsZero() && !one.alive() {
+			one.ended = time.Now()
+			if one.fate == "" {
+				one.fate = lab.Ended
+			}
+		}
+	}
+	c.all = slices.DeleteFunc(c.all, func(one *consumer) bool {
+		return !one.ended.IsZero() && time.Since(one.ended) > keptDead
+	})
+	shown := make([]consumer, len(c.all))
+	for i, one := range c.all {
+		shown[i] = *one
+	}
+	return shown
+}
+
+// free is a name that nobody has, and the number of the next start.
+func (c *crew) free() (name string, number int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.started++
+	for letter := 'A'; ; letter++ {
+		taken := slices.ContainsFunc(c.all, func(one *consumer) bool {
+			return one.name == string(letter) && one.alive()
+		})
+		if !taken {
+			return string(letter), c.started
+		}
+	}
+}
+
+func (c *crew) join(one *consumer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	// A new one takes the place of a dead one of its name.
+	c.all = slices.DeleteFunc(c.all, func(old *consumer) bool { return old.name == one.name })
+	c.all = append(c.all, one)
+	slices.SortStableFunc(c.all, func(a, b *consumer) int { return int(a.name[0]) - int(b.name[0]) })
+}
+
+// leave notes how a consumer is about to end.
+func (c *crew) leave(one *consumer, fate string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	one.fate = fate
+}
+
+func (c *crew) killAll() error {
+	var problems []error
+	for _, one := range c.living() {
+		c.leave(one, lab.Killed)
+		problems = append(problems, one.process.Kill())
+	}
+	return errors.Join(problems...)
+}
+
+// launch starts a consumer in the order of writes that is in force.
+func (s *Stage) launch() (*consumer, error) {
+	name, number := s.crew.free()
+	program, args := s.program("payment-consumer"), []string(nil)
+	if o := s.writes(); o != textbook.Right {
+		program, args = s.Self, []string{"exhibit", string(o)}
+	}
+	process, err := s.Stack.Run(program, s.logFile(fmt.Sprintf("consumer-%s-%d", name, number)), args,
+		"PAYMENT_OPS_ADDRESS=127.0.0.1:0",
+		"PAYMENT_ROCKETMQ_GROUP="+s.consumerGroup(),
+		"PAYMENT_MYSQL_ADDRESS="+s.database.Addr(),
+		"PAYMENT_HOLD_PROBE_MIN_MS=50",
+		"PAYMENT_HOLD_PROBE_MAX_MS=1000",
+	)
+	if err != nil {
+		return nil, err
+	}
+	one := &consumer{name: name, process: process}
+	s.State.Named(process.PID(), name)
+	s.crew.join(one)
+	return one, nil
+}
+
+// hire starts consumers and waits until they are ready.
+func (s *Stage) hire(ctx context.Context, n int) error {
+	var started []*consumer
+	for range n {
+		one, err := s.launch()
+		if err != nil {
+			return err
+		}
+		started = append(started, one)
+	}
+	for _, one := range started {
+		err := until(ctx, "consumer "+one.name+" to be ready", patience, func() bool {
+			return !one.alive() || one.ready(ctx)
+		})
+		if err == nil && !one.alive() {
+			err = fmt.Errorf("consumer %s ended by itself: %s", one.name, one.process.LastLine())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dismiss lets consumers end in order, side by side.
+func (s *Stage) dismiss(ctx context.Context, leaving []*consumer) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	problems := make([]error, len(leaving))
+	var group sync.WaitGroup
+	for i, one := range leaving {
+		s.crew.leave(one, lab.Ended)
+		group.Go(func() { problems[i] = one.process.Stop(ctx) })
+	}
+	group.Wait()
+	if s.writes() != textbook.Right && ctx.Err() == nil {
+		return nil // payment-lab itself, which says by its status that it was interrupted
+	}
+	return errors.Join(problems...)
+}
+
+// writes is the order of writes in force.
+func (s *Stage) writes() textbook.Order {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.order
+}
