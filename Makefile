@@ -17,7 +17,7 @@ RACE         := $(if $(shell command -v $${CC:-gcc} 2>/dev/null),-race)
 .DEFAULT_GOAL := help
 .PHONY: help doctor demo up down build test unit faults soak mutants exhibits reliability bench \
 	bench-compare bench-baseline bench-scale lint fmt compose-check kube-check observe-check \
-	workflow-check security release release-check smoke clean $(PROGRAMS)
+	workflow-check security release release-check smoke lab clean $(PROGRAMS)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -27,6 +27,9 @@ doctor: payment-lab ## check that this machine has what the servers need
 
 demo: build ## the whole story on real servers, in under a minute
 	@$(LAB) demo
+
+lab: build ## see idempotence happen, on a page in the browser, and break things
+	@$(LAB) serve
 
 up: build ## start the same servers in the background, and write .stack/env
 	@$(LAB) up

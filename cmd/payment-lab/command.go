@@ -48,7 +48,7 @@ PATH, or one that runs already:
 		"folder for the servers' files and their data (PAYMENT_LAB_HOME)")
 	root.AddCommand(l.doctor(), l.demo(), l.up(), l.down(), l.exec(),
 		l.faults(), l.soak(), l.mutants(), l.reliability(), l.exhibits(), l.exhibit(),
-		l.bench(), l.benchCompare(), l.benchScale(), l.benchDrop())
+		l.bench(), l.benchCompare(), l.benchScale(), l.benchDrop(), l.serve())
 	return root
 }
 
