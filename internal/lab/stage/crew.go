@@ -19,6 +19,8 @@ const (
 	maxConsumers = 4
 	keptDead     = 6 * time.Second // how long a dead consumer is still shown
 	pageLimit    = 2 * time.Second
+	// textbookPatience is how long a consumer out of a textbook may take to end.
+	textbookPatience = 10 * time.Second
 )
 
 // consumer is one consumer process.
@@ -168,19 +170,24 @@ func (s *Stage) hire(ctx context.Context, n int) error {
 	return nil
 }
 
-// dismiss lets consumers end in order, side by side.
+// dismiss lets consumers end in order, side by side. Those out of a textbook are payment-lab itself,
+// which says by its status that it was interrupted, and they are not waited for as long.
 func (s *Stage) dismiss(ctx context.Context, leaving []*consumer) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	textbooks, limit := s.writes() != textbook.Right, patience
+	if textbooks {
+		limit = textbookPatience
+	}
+	ending, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	problems := make([]error, len(leaving))
 	var group sync.WaitGroup
 	for i, one := range leaving {
 		s.crew.leave(one, lab.Ended)
-		group.Go(func() { problems[i] = one.process.Stop(ctx) })
+		group.Go(func() { problems[i] = one.process.Stop(ending) })
 	}
 	group.Wait()
-	if s.writes() != textbook.Right && ctx.Err() == nil {
-		return nil // payment-lab itself, which says by its status that it was interrupted
+	if textbooks {
+		return ctx.Err()
 	}
 	return errors.Join(problems...)
 }
