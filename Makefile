@@ -17,7 +17,7 @@ RACE         := $(if $(shell command -v $${CC:-gcc} 2>/dev/null),-race)
 .DEFAULT_GOAL := help
 .PHONY: help doctor demo up down build test unit faults soak mutants exhibits reliability bench \
 	bench-compare bench-baseline bench-scale lint fmt compose-check kube-check observe-check \
-	workflow-check security release release-check smoke lab clean $(PROGRAMS)
+	workflow-check security release release-check smoke lab lab-check clean $(PROGRAMS)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -125,6 +125,11 @@ compose-check: ## validate docker-compose.yml, for which no engine is needed
 # The same for Kubernetes' libraries.
 kube-check: ## validate deploy/kubernetes, for which no cluster is needed
 	@cd tools/kubecheck && go vet ./... && go test -count=1 ./... && go run . ../..
+# The same for what drives a browser, which has to be there: Chromium or Chrome.
+SHOTS :=
+lab-check: build ## press every button of the lab's page in a browser; SHOTS=folder for pictures
+	@cd tools/labcheck && go vet ./... && go test -count=1 ./... && \
+		go run . $(if $(SHOTS),-shots $(abspath $(SHOTS))) ../..
 
 # The same for Prometheus' libraries.
 WRITE :=
