@@ -100,14 +100,14 @@ func (v visit) show(ctx context.Context, listener net.Listener, cfg stage.Config
 Ctrl-C ends everything.
 `, address, cfg.Stack.Data())
 	if !v.noBrowser {
-		openBrowser(ctx, address)
+		defer openBrowser(ctx, address)()
 	}
 	return server.Serve(ctx, listener)
 }
 
-// openBrowser opens an address where there is a screen. That it fails is no failure of the lab's,
-// whose address is printed.
-func openBrowser(ctx context.Context, address string) {
+// openBrowser opens an address where there is a screen, and returns what waits for the program that
+// does it. That it fails is no failure of the lab's, whose address is printed.
+func openBrowser(ctx context.Context, address string) (wait func()) {
 	program := ""
 	switch {
 	case runtime.GOOS == "darwin":
@@ -116,10 +116,11 @@ func openBrowser(ctx context.Context, address string) {
 		program = "xdg-open"
 	}
 	if program == "" {
-		return
+		return func() {}
 	}
 	cmd := exec.CommandContext(ctx, program, address)
-	if err := cmd.Start(); err == nil {
-		go func() { _ = cmd.Wait() }() // ends with the program, at the latest with ctx
+	if err := cmd.Start(); err != nil {
+		return func() {}
 	}
+	return func() { _ = cmd.Wait() } // it ends at the latest with ctx
 }

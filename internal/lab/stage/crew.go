@@ -170,8 +170,8 @@ func (s *Stage) hire(ctx context.Context, n int) error {
 	return nil
 }
 
-// dismiss lets consumers end in order, side by side. Those out of a textbook are payment-lab itself,
-// which says by its status that it was interrupted, and they are not waited for as long.
+// dismiss lets consumers end in order, side by side. Those out of a textbook are payment-lab
+// itself, which says by its status that it was interrupted, and are not waited for as long.
 func (s *Stage) dismiss(ctx context.Context, leaving []*consumer) error {
 	textbooks, limit := s.writes() != textbook.Right, patience
 	if textbooks {
