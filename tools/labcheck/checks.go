@@ -25,13 +25,14 @@ func checks() []check {
 		{"same serial, another amount: a conflict", says("altered", "Conflict")},
 		{"overdraft: declined", says("overdraft", "Declined", "insufficient_funds")},
 		{"malformed message: quarantined", says("malformed", "kept in quarantine")},
-		{"lose the answer: stored twice, paid once", says("lost-answer", "was lost", "Paid", "Duplicate")},
+		{"lose the answer: stored twice, paid once",
+			says("lost-answer", "was lost", "Paid", "Duplicate")},
 		{"the story of a serial", story},
 		{"look into the quarantine, replay, discard", quarantine},
 		{"kill a consumer", says("kill", "killed with -9", "came again")},
 		{"add a consumer", says("add", "is ready", "came again")},
 		{"remove a consumer", says("remove", "ended with status 0")},
-		{"one serial in every queue", says("race", "Paid 1 times")},
+		{"one serial in every queue", says("race", "Payments made: 1.")},
 		{"cut the connection before COMMIT", says("cut-commit", "broke before COMMIT", "Paid")},
 		{"10,000 orders, and the page stays alive", burst},
 		{"replay the topic", says("replay", "0 payments more")},
@@ -300,6 +301,6 @@ func wrong(order, words string, actions ...string) func(*visit) error {
 
 func rightOrder(v *visit) error {
 	return errors.Join(says("order-right", "Ready")(v), says("cut-commit", "Paid by")(v),
-		says("race", "Paid 1 times")(v), says("send", "Paid by")(v), says("again", "Duplicate")(v),
+		says("race", "Payments made: 1.")(v), says("send", "Paid by")(v), says("again", "Duplicate")(v),
 		v.verdict("ok", "Nothing paid twice"), v.shot("right-again"))
 }

@@ -50,7 +50,8 @@ func open(ctx context.Context, address, shots string) (v *visit, leave func(), e
 		leave()
 		return nil, nil, err
 	}
-	if err := errors.Join(v.size(1440, 900), v.dark(false), v.do(chromedp.Navigate(address))); err != nil {
+	err = errors.Join(v.size(1440, 900), v.dark(false), v.do(chromedp.Navigate(address)))
+	if err != nil {
 		leave()
 		return nil, nil, err
 	}
