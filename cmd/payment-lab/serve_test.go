@@ -210,13 +210,16 @@ func wantLine(t *testing.T, task page.Task, key string, want ...string) map[stri
 	return nil
 }
 
-// verdict waits until the audit says this of the ledger, and of these rules.
+// verdict waits until an audit that has ended since says this of the ledger, and of these rules.
 func (v *visitor) verdict(t *testing.T, state string, rules ...string) {
 	t.Helper()
 	begin := time.Now()
 	eventually(t, func() string {
 		v.mu.Lock()
 		defer v.mu.Unlock()
+		if v.audit.At < begin.UnixMilli() {
+			return "there was no audit since"
+		}
 		broken := map[string]bool{}
 		for _, f := range v.audit.Findings {
 			broken[f.Rule] = f.Violations > 0
@@ -340,6 +343,7 @@ func pressWrongOrders(t *testing.T, v *visitor) {
 	v.press(t, page.ActMessageID, "did.try.message-id")
 	v.verdict(t, page.AuditOK)
 	v.press(t, page.ActSend, "did.answer.paid")
+	v.verdict(t, page.AuditOK)
 	v.press(t, page.ActAgain, "did.answer.paid")
 	v.verdict(t, page.AuditViolated, "I5")
 	v.press(t, page.ActCheckAct, "did.try.check-then-act")

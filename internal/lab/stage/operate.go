@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"example.com/payment/internal/devstack"
 	"example.com/payment/internal/lab"
+	"example.com/payment/internal/textbook"
 )
 
 // maxOutput bounds what is kept of what a program says is wrong, in bytes.
@@ -59,7 +61,6 @@ func (s *Stage) audit(ctx context.Context) lab.Audit {
 		return verdict
 	}
 	var printed struct {
-		OK       bool          `json:"ok"`
 		Findings []lab.Finding `json:"findings"`
 		Note     string        `json:"note"`
 	}
@@ -67,13 +68,30 @@ func (s *Stage) audit(ctx context.Context) lab.Audit {
 		verdict.Note = err.Error()
 		return verdict
 	}
-	verdict.Findings, verdict.Note = printed.Findings, printed.Note
-	if printed.OK {
-		verdict.State = lab.AuditOK
+	return judge(verdict, printed.Findings, printed.Note, s.writes())
+}
+
+// cacheRule is the audit's rule about the cache, whose keys have to be serial numbers.
+const cacheRule = "I8"
+
+// judge says what findings mean for the ledger. Where the message ID is the token it is also the
+// cache's key, so that the audit finds no serial number there: each payment would look wrong to it,
+// and not only the second one.
+func judge(
+	verdict lab.Audit, findings []lab.Finding, note string, o textbook.Order,
+) lab.Audit {
+	if o == textbook.MessageID {
+		findings = slices.DeleteFunc(findings, func(f lab.Finding) bool { return f.Rule == cacheRule })
+		note = cacheRule + " is left out: it looks for serial numbers, and here the cache has none."
 	}
-	for _, f := range printed.Findings {
-		if f.Violations > 0 {
+	verdict.Findings, verdict.Note, verdict.State = findings, note, lab.AuditOK
+	for _, f := range findings {
+		switch {
+		case f.Violations > 0:
 			verdict.State = lab.AuditViolated
+			return verdict
+		case f.Incomplete:
+			verdict.State = lab.AuditBlind
 		}
 	}
 	return verdict

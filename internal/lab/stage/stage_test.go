@@ -134,3 +134,26 @@ func TestCheckPrograms(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	broken := func(rule string) lab.Finding { return lab.Finding{Rule: rule, Violations: 1} }
+	for name, test := range map[string]struct {
+		findings []lab.Finding
+		order    textbook.Order
+		want     string
+	}{
+		"None":              {nil, textbook.Right, lab.AuditOK},
+		"Fine":              {[]lab.Finding{{Rule: "I1"}}, textbook.Right, lab.AuditOK},
+		"Violated":          {[]lab.Finding{{Rule: "I1"}, broken("I5")}, textbook.Right, lab.AuditViolated},
+		"Incomplete":        {[]lab.Finding{{Rule: "I8", Incomplete: true}}, textbook.Right, lab.AuditBlind},
+		"ViolatedAndBlind":  {[]lab.Finding{{Incomplete: true}, broken("I5")}, textbook.Right, lab.AuditViolated},
+		"Lost":              {[]lab.Finding{broken("I8")}, textbook.CacheFirst, lab.AuditViolated},
+		"OtherKeys":         {[]lab.Finding{{Rule: "I1"}, broken("I8")}, textbook.MessageID, lab.AuditOK},
+		"OtherKeysViolated": {[]lab.Finding{broken("I5"), broken("I8")}, textbook.MessageID, lab.AuditViolated},
+	} {
+		if got := judge(lab.Audit{}, test.findings, "", test.order).State; got != test.want {
+			t.Errorf("%s: %s, want %s", name, got, test.want)
+		}
+	}
+}
