@@ -17,7 +17,7 @@ RACE         := $(if $(shell command -v $${CC:-gcc} 2>/dev/null),-race)
 .DEFAULT_GOAL := help
 .PHONY: help doctor demo up down build test unit faults soak mutants exhibits reliability bench \
 	bench-compare bench-baseline bench-scale lint fmt compose-check kube-check observe-check \
-	workflow-check security release release-check smoke lab lab-check clean $(PROGRAMS)
+	workflow-check security release release-check smoke lab lab-check exercise clean $(PROGRAMS)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -71,6 +71,11 @@ reliability: build ## write docs/reliability.md from the last faults, mutants an
 
 exhibits: build ## three wrong orders of writes, and how they fail
 	@$(LAB) exhibits
+
+N :=
+
+exercise: ## check the answers to the exercises of docs/guide.md, or N=3
+	@go test -count=1 -tags exercise -run 'TestExercise/^$(or $(N),.*)$$' ./docs/exercises
 
 QUICK     :=
 TOLERANCE := 0.15
