@@ -112,16 +112,13 @@ func (r *rotation) admit(i identity) {
 	}
 	r.redis(append([]string{"ACL", "SETUSER", "payment", "on", ">" + i.secret},
 		strings.Fields(string(rights))...)...)
-	group := devstack.ConsumerGroup
-	allow(r.T, r.stack.Address(devstack.Broker), i.name, i.secret, map[string]string{
-		"Topic:" + devstack.OrderTopic:   "Sub",
-		"Topic:" + devstack.ResultTopic:  "Pub",
-		"Topic:%RETRY%" + group:          "Pub,Sub",
-		"Group:" + group:                 "Sub,Get",
-		"Topic:%DLQ%" + group:            "Sub",
-		"Topic:%RETRY%" + group + "-dlq": "Pub,Sub",
-		"Group:" + group + "-dlq":        "Sub,Get",
+	granted := consumerRights()
+	maps.Copy(granted, map[string]string{ // and the reader of dead letters, a group of its own
+		"Topic:%DLQ%" + devstack.ConsumerGroup:            "Sub",
+		"Topic:%RETRY%" + devstack.ConsumerGroup + "-dlq": "Pub,Sub",
+		"Group:" + devstack.ConsumerGroup + "-dlq":        "Sub,Get",
 	})
+	allow(r.T, r.stack.Address(devstack.Broker), i.name, i.secret, granted)
 }
 
 // openAccounts opens those of the generated orders.
