@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Process is a program that runs beside the servers, such as a consumer. Whoever started it
@@ -90,6 +91,39 @@ func (s *Stack) Query(ctx context.Context, sql string) (string, error) {
 		return "", fmt.Errorf("%s: %w: %s", client, err, strings.TrimSpace(problem.String()))
 	}
 	return strings.TrimSuffix(string(out), "\n"), nil
+}
+
+// rowLimit bounds the wait for a lock of HoldRow, and for its release.
+const rowLimit = time.Minute
+
+// HoldRow runs a SELECT ... FOR UPDATE in a session of its own, which keeps its locks until release
+// is called, or for two minutes. One is held at a time.
+func (s *Stack) HoldRow(ctx context.Context, query string) (release func() error, err error) {
+	holding, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		// Its error is that it was killed, or that there is no lock, which is noticed below.
+		_, _ = s.Query(holding, "BEGIN; "+query+"; SELECT SLEEP(120)")
+	}()
+	const sleeping = "SELECT id FROM information_schema.processlist WHERE state = 'User sleep'"
+	var session string
+	if err := Until(ctx, "the row lock", rowLimit, func() bool {
+		session, err = s.Query(ctx, sleeping)
+		return err == nil && session != ""
+	}); err != nil {
+		cancel()
+		<-done
+		return nil, err
+	}
+	return func() error {
+		killing, stop := context.WithTimeout(context.WithoutCancel(ctx), rowLimit)
+		defer stop()
+		_, err := s.Query(killing, "KILL "+strings.TrimSpace(session))
+		cancel()
+		<-done
+		return err
+	}, nil
 }
 
 // emptyCache removes the answers and nothing else: the server may be somebody's own.

@@ -294,7 +294,7 @@ const unwatched = 150 * time.Millisecond
 // Transactions counts the transactions of others for which a condition on a row of
 // information_schema.innodb_trx holds. It waits first, so that it does not see what was.
 func (r *Rig) Transactions(ctx context.Context, condition string) (n int, err error) {
-	pause(ctx, unwatched)
+	devstack.Pause(ctx, unwatched)
 	err = r.SQL.QueryRowContext(ctx, `SELECT COUNT(*) FROM information_schema.innodb_trx
 WHERE trx_mysql_thread_id <> CONNECTION_ID() AND `+condition).Scan(&n)
 	return n, err

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -100,26 +99,7 @@ func (c *Consumer) Metric(ctx context.Context, name string, labels ...string) (f
 	if err != nil {
 		return 0, err
 	}
-	sum := 0.0
-lines:
-	for line := range strings.Lines(text) {
-		sample, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		bare, _, _ := strings.Cut(sample, "{")
-		if bare != name {
-			continue
-		}
-		for _, label := range labels {
-			if !strings.Contains(sample, label) {
-				continue lines
-			}
-		}
-		number, err := strconv.ParseFloat(value, 64)
-		if err != nil {
-			return 0, fmt.Errorf("metric %s: %w", name, err)
-		}
-		sum += number
-	}
-	return sum, nil
+	return devstack.Metrics(text).Sum(name, labels...)
 }
 
 // Kill ends the consumer as kill -9 does, and counts it.

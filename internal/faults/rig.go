@@ -269,18 +269,7 @@ func (r *Rig) Mend(ctx context.Context) error {
 
 // Until waits for something to become true, with the case's own patience as the limit.
 func Until(ctx context.Context, what string, limit time.Duration, holds func() bool) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return fmt.Errorf("waited %v for %s: %w", limit, what, context.Cause(ctx))
-		}
-	}
-	return nil
+	return devstack.Until(ctx, what, limit, holds)
 }
 
 // Together runs functions side by side and waits for all.

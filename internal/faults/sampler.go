@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"example.com/payment/internal/devstack"
 	"example.com/payment/internal/mysql"
 )
 
@@ -39,7 +40,7 @@ func startSampler(r *Rig) *sampler {
 			found, err := r.audit(ctx)
 			s.look.Unlock()
 			s.note(ctx, found, err)
-			pause(ctx, sampleEvery)
+			devstack.Pause(ctx, sampleEvery)
 		}
 	})
 	return s

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
@@ -179,14 +178,4 @@ func (s *Sender) Background(ctx context.Context, mix Mix) (stop func() int) {
 	done := make(chan int, 1)
 	go func() { done <- s.Load(ctx, mix) }()
 	return func() int { cancel(); return <-done }
-}
-
-// pause waits, or returns early when ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

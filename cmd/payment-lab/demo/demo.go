@@ -126,16 +126,5 @@ func CheckPrograms(folder string) error {
 
 // until waits for something to become true, within the demo's patience.
 func until(ctx context.Context, what string, holds func() bool) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return fmt.Errorf("waited for %s: %w", what, ctx.Err())
-		}
-	}
-	return nil
+	return devstack.Until(ctx, what, patience, holds)
 }

@@ -117,7 +117,8 @@ func (s *show) killedConsumer(ctx context.Context) error {
 // starts at the last acknowledged message; the old owner finishes what it has begun, and its
 // acknowledgements no longer count. A row lock in the database keeps the messages under way.
 func (s *show) rebalance(ctx context.Context) error {
-	release, err := s.lockAccount(ctx, "slow-1")
+	release, err := s.Stack.HoldRow(ctx,
+		"SELECT balance_minor FROM accounts WHERE account_id = 'slow-1' FOR UPDATE")
 	if err != nil {
 		return err
 	}
@@ -144,28 +145,6 @@ func (s *show) rebalance(ctx context.Context) error {
 	}
 	s.say("%s", s.tally(messages))
 	return s.stopConsumer(ctx, "C")
-}
-
-// lockAccount keeps an account locked, from a session of its own, until it is released.
-func (s *show) lockAccount(ctx context.Context, id string) (release func() error, err error) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		// Its error is that it was killed, or that there is no lock, which is noticed below.
-		_, _ = s.Stack.Query(ctx, "BEGIN; SELECT balance_minor FROM accounts WHERE account_id = '"+
-			id+"' FOR UPDATE; SELECT SLEEP(120)")
-	}()
-	const sleeping = "SELECT id FROM information_schema.processlist WHERE state = 'User sleep'"
-	var session string
-	err = until(ctx, "the row lock", func() bool {
-		session, err = s.Stack.Query(ctx, sleeping)
-		return err == nil && session != ""
-	})
-	return func() error {
-		_, err := s.Stack.Query(ctx, "KILL "+strings.TrimSpace(session))
-		<-done
-		return err
-	}, err
 }
 
 func (s *show) conflict(ctx context.Context) error {

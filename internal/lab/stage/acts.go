@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"example.com/payment/internal/devstack"
@@ -15,7 +14,6 @@ import (
 	"example.com/payment/internal/lab"
 	"example.com/payment/internal/mysql"
 	"example.com/payment/internal/order"
-	"example.com/payment/internal/rocketmq"
 )
 
 // Limits of what the acts below do.
@@ -60,8 +58,7 @@ func (s *Stage) several(
 	sent := map[order.Serial]string{}
 	for range n {
 		o := make()
-		out := rocketmq.Outgoing{Key: string(o.ID), Body: order.Encode(o)}
-		receipt, err := s.transmit(ctx, out, string(o.Serial), tell)
+		receipt, err := s.submit(ctx, o, tell)
 		if err != nil {
 			return sent, err
 		}
@@ -130,11 +127,11 @@ func (s *Stage) killOne(ctx context.Context, tell func(lab.Line)) (again int, er
 		return 0, err
 	}
 	tell(line("did.replaced", "consumer", victim.name))
-	_ = until(ctx, "messages that come again", againLimit, func() bool {
+	_ = devstack.Until(ctx, "messages that come again", againLimit, func() bool {
 		_, again = s.answered(sent, 1)
 		return again > 0
 	})
-	pause(ctx, time.Second) // the others come with the first
+	devstack.Pause(ctx, time.Second) // the others come with the first
 	_, again = s.answered(sent, 1)
 	return again, ctx.Err()
 }
@@ -146,7 +143,8 @@ func (s *Stage) add(ctx context.Context, _ lab.Input, tell func(lab.Line)) error
 	if len(s.crew.living()) >= maxConsumers {
 		return fmt.Errorf("there are %d consumers already: remove one first", maxConsumers)
 	}
-	release, err := s.lockAccount(ctx, "slow-1")
+	release, err := s.Stack.HoldRow(ctx,
+		"SELECT balance_minor FROM accounts WHERE account_id = 'slow-1' FOR UPDATE")
 	if err != nil {
 		return err
 	}
@@ -169,39 +167,10 @@ func (s *Stage) add(ctx context.Context, _ lab.Input, tell func(lab.Line)) error
 	}); err != nil {
 		return err
 	}
-	pause(ctx, time.Second)
+	devstack.Pause(ctx, time.Second)
 	_, further := s.answered(sent, 1)
 	tell(line("did.cameAgain", "n", further))
 	return nil
-}
-
-// lockAccount keeps an account locked, from a session of its own, until it is released.
-func (s *Stage) lockAccount(ctx context.Context, id string) (release func() error, err error) {
-	holding, cancel := context.WithTimeout(ctx, answerLimit)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		// Its error is that it was killed, or that there is no lock, which is noticed below.
-		_, _ = s.Stack.Query(holding, "BEGIN; SELECT balance_minor FROM accounts WHERE account_id = '"+
-			id+"' FOR UPDATE; SELECT SLEEP(120)")
-	}()
-	const sleeping = "SELECT id FROM information_schema.processlist WHERE state = 'User sleep'"
-	var session string
-	err = until(ctx, "the row lock", patience, func() bool {
-		session, err = s.Stack.Query(ctx, sleeping)
-		return err == nil && session != ""
-	})
-	release = func() error {
-		_, err := s.Stack.Query(context.WithoutCancel(ctx), "KILL "+strings.TrimSpace(session))
-		cancel()
-		<-done
-		return err
-	}
-	if err != nil {
-		cancel()
-		<-done
-	}
-	return release, err
 }
 
 func (s *Stage) remove(ctx context.Context, _ lab.Input, tell func(lab.Line)) error {
@@ -231,17 +200,16 @@ func (s *Stage) race(ctx context.Context, _ lab.Input, tell func(lab.Line)) erro
 	defer held.Release()
 	ids := map[string]bool{}
 	for range raceCopies {
-		out := rocketmq.Outgoing{Key: string(o.ID), Body: order.Encode(o)}
-		receipt, err := s.transmit(ctx, out, string(o.Serial), tell)
+		receipt, err := s.submit(ctx, o, tell)
 		if err != nil {
 			return err
 		}
 		ids[receipt.MessageID] = true
 	}
-	_ = until(ctx, "racers at the start", gatherLimit, func() bool {
+	_ = devstack.Until(ctx, "racers at the start", gatherLimit, func() bool {
 		return held.Fired() >= max(consumers, 2)
 	})
-	pause(ctx, 300*time.Millisecond) // others may be on their way to the start
+	devstack.Pause(ctx, 300*time.Millisecond) // others may be on their way to the start
 	tell(line("did.gathered", "serial", o.Serial, "copies", raceCopies, "n", held.Fired()))
 	held.Remove()
 	held.Release()

@@ -157,7 +157,7 @@ func (s *Stage) hire(ctx context.Context, n int) error {
 		started = append(started, one)
 	}
 	for _, one := range started {
-		err := until(ctx, "consumer "+one.name+" to be ready", patience, func() bool {
+		err := devstack.Until(ctx, "consumer "+one.name+" to be ready", patience, func() bool {
 			return !one.alive() || one.ready(ctx)
 		})
 		if err == nil && !one.alive() {

@@ -92,16 +92,23 @@ func (s *Stage) transmit(
 			tell(line("did.brokerAway"))
 			told = true
 		}
-		pause(ctx, time.Second)
+		devstack.Pause(ctx, time.Second)
 	}
 }
 
-// dispatch sends an order as a new message.
-func (s *Stage) dispatch(
+// submit sends an order as a new message.
+func (s *Stage) submit(
 	ctx context.Context, o order.Order, tell func(lab.Line),
 ) (rocketmq.Receipt, error) {
 	out := rocketmq.Outgoing{Key: string(o.ID), Body: order.Encode(o)}
-	receipt, err := s.transmit(ctx, out, string(o.Serial), tell)
+	return s.transmit(ctx, out, string(o.Serial), tell)
+}
+
+// dispatch is submit that tells what was sent.
+func (s *Stage) dispatch(
+	ctx context.Context, o order.Order, tell func(lab.Line),
+) (rocketmq.Receipt, error) {
+	receipt, err := s.submit(ctx, o, tell)
 	if err == nil {
 		tell(line("did.sent", "serial", o.Serial, "amount", o.Amount.String(), "payer", o.Payer,
 			"payee", o.Payee, "queue", receipt.Queue, "message", short(receipt.MessageID)))
@@ -141,11 +148,11 @@ func (s *Stage) answers(
 
 // patiently waits for answers, and says so when that takes long.
 func patiently(ctx context.Context, tell func(lab.Line), there func() bool) error {
-	if until(ctx, "an answer", impatience, there) == nil {
+	if devstack.Until(ctx, "an answer", impatience, there) == nil {
 		return nil
 	}
 	tell(line("did.waiting"))
-	return until(ctx, "an answer", answerLimit, there)
+	return devstack.Until(ctx, "an answer", answerLimit, there)
 }
 
 func tellAnswers(answers []lab.Delivery, tell func(lab.Line)) {
@@ -197,7 +204,7 @@ func (s *Stage) malformed(ctx context.Context, _ lab.Input, tell func(lab.Line))
 		return err
 	}
 	tell(line("did.malformed", "queue", receipt.Queue))
-	if err := until(ctx, "the quarantine", answerLimit, func() bool {
+	if err := devstack.Until(ctx, "the quarantine", answerLimit, func() bool {
 		return s.State.Numbers().Outcomes[order.Rejected.String()] > before
 	}); err != nil {
 		return err
@@ -249,7 +256,7 @@ func (s *Stage) burst(ctx context.Context, _ lab.Input, tell func(lab.Line)) err
 	if n := failed.Load(); n > 0 {
 		return fmt.Errorf("%d orders could not be sent", n)
 	}
-	err := until(ctx, "the answers", answerLimit, func() bool {
+	err := devstack.Until(ctx, "the answers", answerLimit, func() bool {
 		return s.State.Numbers().Waiting == 0
 	})
 	after := s.State.Numbers()
@@ -271,8 +278,7 @@ func (s *Stage) pair(ctx context.Context) error {
 	}
 	silent := func(lab.Line) {}
 	for range copies {
-		out := rocketmq.Outgoing{Key: string(o.ID), Body: order.Encode(o)}
-		if _, err := s.transmit(ctx, out, string(o.Serial), silent); err != nil {
+		if _, err := s.submit(ctx, o, silent); err != nil {
 			return err
 		}
 	}

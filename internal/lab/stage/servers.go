@@ -98,7 +98,7 @@ func (s *Stage) replay(ctx context.Context, _ lab.Input, tell func(lab.Line)) er
 	if err := s.hire(ctx, max(len(living), 1)); err != nil {
 		return err
 	}
-	err = until(ctx, "the answers", answerLimit, func() bool {
+	err = devstack.Until(ctx, "the answers", answerLimit, func() bool {
 		now := s.State.Numbers()
 		answers := now.Deliveries + now.Outcomes[order.Rejected.String()]
 		return answers-before.Deliveries-before.Outcomes[order.Rejected.String()] >= again ||

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -240,7 +241,7 @@ func (s *Stage) wake() {
 func (s *Stage) env() map[string]string {
 	env := map[string]string{}
 	for _, variable := range s.Stack.Env() {
-		name, value, _ := cut(variable)
+		name, value, _ := strings.Cut(variable, "=")
 		env[name] = value
 	}
 	return env

@@ -97,19 +97,19 @@ func TestMetrics(t *testing.T) {
 
 func TestUntil(t *testing.T) {
 	t.Parallel()
-	if err := until(t.Context(), "nothing", time.Minute, func() bool { return true }); err != nil {
+	if err := devstack.Until(t.Context(), "nothing", time.Minute, func() bool { return true }); err != nil {
 		t.Error(err)
 	}
 	never := func() bool { return false }
-	if err := until(t.Context(), "never", time.Millisecond, never); !errors.Is(err, context.DeadlineExceeded) {
+	if err := devstack.Until(t.Context(), "never", time.Millisecond, never); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v", err)
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := until(ended, "never", time.Minute, never); !errors.Is(err, context.Canceled) {
+	if err := devstack.Until(ended, "never", time.Minute, never); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
-	pause(ended, time.Minute)
+	devstack.Pause(ended, time.Minute)
 }
 
 func TestLine(t *testing.T) {

@@ -3,7 +3,6 @@ package stage
 import (
 	"context"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -153,17 +152,9 @@ func metricsOf(ctx context.Context, c consumer) (metrics, bool) {
 	return metrics(text), err == nil
 }
 
-// sum adds the samples of one metric whose line contains every one of the labels.
-func (m metrics) sum(name string, labels ...string) (sum float64) {
-	for line := range strings.Lines(string(m)) {
-		sample, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		bare, _, _ := strings.Cut(sample, "{")
-		if bare != name || !containsAll(sample, labels) {
-			continue
-		}
-		number, _ := strconv.ParseFloat(value, 64) // what cannot be read is not shown
-		sum += number
-	}
+// sum is Sum without what cannot be read, which is not shown.
+func (m metrics) sum(name string, labels ...string) float64 {
+	sum, _ := devstack.Metrics(m).Sum(name, labels...)
 	return sum
 }
 
@@ -180,15 +171,6 @@ func (m metrics) down() (names []string) {
 		}
 	}
 	return names
-}
-
-func containsAll(text string, parts []string) bool {
-	for _, part := range parts {
-		if !strings.Contains(text, part) {
-			return false
-		}
-	}
-	return true
 }
 
 // watchMoney reads the accounts that the page shows.
