@@ -81,7 +81,7 @@ func (a *app) archive(cmd *cobra.Command, run archiving) (err error) {
 	defer func() { err = errors.Join(err, db.Close()) }()
 	before := time.Now().AddDate(0, 0, -run.days)
 	archive := mysql.NewArchive(db, before, run.batch)
-	entries, err := all(cmd.Context(), run, archive.Entries, "")
+	entries, err := all(cmd.Context(), run, archive.Entries, mysql.EntryKey{})
 	a.Printf("entries: %d of %d moved\n", entries.Rows, entries.Seen)
 	if err != nil {
 		return interrupted(cmd.Context(), err)

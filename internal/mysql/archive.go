@@ -3,7 +3,6 @@ package mysql
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"gorm.io/gorm"
@@ -45,63 +44,41 @@ type Moved struct {
 // errMoved says that what was copied is not what was removed, so that the transaction is undone.
 var errMoved = errors.New("other rows were copied than removed")
 
-// Entries moves the entries of old payments. It goes through the table in the order of its primary
-// key, from after a serial; an index on the time would have to be written with every payment. It
-// returns the serial to go on from. Both entries of a payment move in one transaction.
+// EntryKey is the primary key of an entry; the zero value is before all of them.
+type EntryKey struct{ AccountID, SerialNo string }
+
+// Entries moves old entries. It goes through the table in the order of its primary key, from after
+// a key; an index on the time would have to be written with every payment. It returns the key to go
+// on from. The entries of a payment need not move together: whoever reads them reads both tables.
 func (a *Archive) Entries(
-	ctx context.Context, after string,
-) (next string, moved Moved, err error) {
-	var rows []entryAge
-	limit := a.batch + 2 // so that it holds at least one payment whole
-	err = a.db.gorm.WithContext(ctx).Raw(`SELECT serial_no, created_at FROM ledger_entries
-WHERE serial_no > ? ORDER BY serial_no LIMIT ?`, after, limit).Scan(&rows).Error
+	ctx context.Context, after EntryKey,
+) (next EntryKey, moved Moved, err error) {
+	var rows []struct {
+		EntryKey
+		CreatedAt time.Time
+	}
+	err = a.db.gorm.WithContext(ctx).Raw(`SELECT account_id, serial_no, created_at
+FROM ledger_entries FORCE INDEX (PRIMARY)
+WHERE account_id > ? OR (account_id = ? AND serial_no > ?)
+ORDER BY account_id, serial_no LIMIT ?`,
+		after.AccountID, after.AccountID, after.SerialNo, a.batch).Scan(&rows).Error
 	if err != nil {
 		return after, moved, explain("read old entries", err)
 	}
-	moved.Done = len(rows) < limit
-	if !moved.Done {
-		if rows = withoutLast(rows); len(rows) == 0 {
-			return after, moved, fmt.Errorf("mysql: a payment after %q has too many entries", after)
+	next = after
+	var old [][]any
+	for _, r := range rows {
+		next = r.EntryKey
+		if r.CreatedAt.Before(a.before) {
+			old = append(old, []any{r.AccountID, r.SerialNo})
 		}
 	}
-	moved.Seen, next = int64(len(rows)), after
-	if len(rows) > 0 {
-		next = rows[len(rows)-1].SerialNo
-	}
-	moved.Rows, err = move(ctx, a.db, olderThan(rows, a.before), source{
-		table: "ledger_entries", where: "serial_no IN ?",
+	moved.Done, moved.Seen = len(rows) < a.batch, int64(len(rows))
+	moved.Rows, err = move(ctx, a.db, old, source{
+		table: "ledger_entries", where: "(account_id, serial_no) IN ?",
 		columns: "serial_no, account_id, amount_minor, created_at",
 	})
 	return next, moved, err
-}
-
-// entryAge is what is looked at of an entry.
-type entryAge struct {
-	SerialNo  string
-	CreatedAt time.Time
-}
-
-// withoutLast leaves the last payment out, which may have entries that were not read.
-func withoutLast(rows []entryAge) []entryAge {
-	last := rows[len(rows)-1].SerialNo
-	for len(rows) > 0 && rows[len(rows)-1].SerialNo == last {
-		rows = rows[:len(rows)-1]
-	}
-	return rows
-}
-
-// olderThan lists the payments all of whose entries are old.
-func olderThan(rows []entryAge, before time.Time) (old []string) {
-	young := map[string]bool{}
-	for _, r := range rows {
-		young[r.SerialNo] = young[r.SerialNo] || !r.CreatedAt.Before(before)
-	}
-	for _, r := range rows {
-		if !young[r.SerialNo] && (len(old) == 0 || old[len(old)-1] != r.SerialNo) {
-			old = append(old, r.SerialNo)
-		}
-	}
-	return old
 }
 
 // quarantineColumns are what a message in quarantine has.

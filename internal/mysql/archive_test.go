@@ -68,12 +68,12 @@ func toTheEnd[K any](
 
 func (a *Archive) allEntries(t *testing.T) Moved {
 	t.Helper()
-	return toTheEnd(t, "", func(from string) (string, Moved, error) {
+	return toTheEnd(t, EntryKey{}, func(from EntryKey) (EntryKey, Moved, error) {
 		return a.Entries(t.Context(), from)
 	})
 }
 
-// What is old moves, whole payments at a time, whatever the batch; the ledger stays right, and
+// What is old moves, whatever the batch; the ledger stays right, and
 // every serial is as unpayable as before.
 func TestArchive_Entries(t *testing.T) {
 	t.Parallel()
@@ -174,11 +174,12 @@ func TestArchive_Faults(t *testing.T) {
 	w, by := through(t, f.cfg.Address)
 	a := f.archiver(t, 10, by)
 	for _, statement := range []string{
-		"SELECT serial_no, created_at", "FORCE INDEX (PRIMARY) WHERE serial_no", "INSERT INTO ledger_entries_archive",
+		"ORDER BY account_id, serial_no", "FORCE INDEX (PRIMARY) WHERE (account_id, serial_no)",
+		"INSERT INTO ledger_entries_archive",
 		"DELETE FROM ledger_entries", "COMMIT",
 	} {
 		r := w.Next(mysqlproxy.Containing(statement), mysqlproxy.Refuse(1290))
-		if _, _, err := a.Entries(t.Context(), ""); !errors.Is(err, idem.ErrUnavailable) {
+		if _, _, err := a.Entries(t.Context(), EntryKey{}); !errors.Is(err, idem.ErrUnavailable) {
 			t.Errorf("%s: %v", statement, err)
 		}
 		met(t, r)
@@ -213,7 +214,7 @@ func TestArchive_UnderLoad(t *testing.T) {
 	for range 2 {
 		a := f.archiver(t, 20)
 		wg.Go(func() {
-			for from := ""; ; {
+			for from := (EntryKey{}); ; {
 				next, moved, err := a.Entries(t.Context(), from)
 				switch {
 				case errors.Is(err, idem.ErrRaced): // the other one has moved them

@@ -83,32 +83,37 @@ WHERE p.status = 'duplicate'
 	}}
 }
 
-// pairs selects what violates I2. A payment's entries are in one table, or in its archive. Both are
-// joined by their keys, where a union of the two would be made anew for every audit; entries that
-// are in both meet each other in the join, and are too many for any payment.
+// pairs selects what violates I2. Each side's entry is in one table or in its archive, and is read
+// there by its key; a union of the two would be made anew for every audit.
 func pairs(entries, archive string) string {
-	return `SELECT CONCAT(p.serial_no, ': ', p.status, ' with ', COUNT(e.serial_no),
-  ' entries and ', COUNT(a.serial_no), ' in the archive, sum ',
-  COALESCE(SUM(e.amount_minor), 0) + COALESCE(SUM(a.amount_minor), 0)) AS example
-FROM payments p
-LEFT JOIN ` + entries + ` e ON e.serial_no = p.serial_no
-LEFT JOIN ` + archive + ` a ON a.serial_no = p.serial_no
-GROUP BY p.serial_no, p.status, p.payer, p.payee, p.amount_minor
-HAVING (p.status = 'paid' AND (COUNT(e.serial_no) + COUNT(a.serial_no) <> 2
-    OR COALESCE(SUM(e.amount_minor), 0) + COALESCE(SUM(a.amount_minor), 0) <> 0
-    OR COALESCE(SUM(e.account_id = p.payer AND e.amount_minor = -p.amount_minor), 0)
-     + COALESCE(SUM(a.account_id = p.payer AND a.amount_minor = -p.amount_minor), 0) <> 1
-    OR COALESCE(SUM(e.account_id = p.payee AND e.amount_minor = p.amount_minor), 0)
-     + COALESCE(SUM(a.account_id = p.payee AND a.amount_minor = p.amount_minor), 0) <> 1))
-  OR (p.status <> 'paid' AND COUNT(e.serial_no) + COUNT(a.serial_no) <> 0)
+	side := func(table, alias, party string) string {
+		return "LEFT JOIN " + table + " " + alias + " ON " + alias + ".account_id = p." + party +
+			" AND " + alias + ".serial_no = p.serial_no\n"
+	}
+	return `SELECT CONCAT(serial_no, ': ', status, ' with ', paid + received,
+  ' entries and ', old_paid + old_received, ' in the archive, sum ',
+  payer_sum + payee_sum) AS example
+FROM (
+  SELECT p.serial_no, p.status, p.amount_minor,
+    a.serial_no IS NOT NULL AS paid, b.serial_no IS NOT NULL AS received,
+    c.serial_no IS NOT NULL AS old_paid, d.serial_no IS NOT NULL AS old_received,
+    COALESCE(a.amount_minor, 0) + COALESCE(c.amount_minor, 0) AS payer_sum,
+    COALESCE(b.amount_minor, 0) + COALESCE(d.amount_minor, 0) AS payee_sum
+  FROM payments p
+` + side(entries, "a", "payer") + side(entries, "b", "payee") +
+		side(archive, "c", "payer") + side(archive, "d", "payee") + `) sides
+WHERE status = 'paid' AND (paid + old_paid <> 1 OR received + old_received <> 1
+    OR payer_sum <> -amount_minor OR payee_sum <> amount_minor)
+  OR status <> 'paid' AND paid + received + old_paid + old_received <> 0
 ` + strays(entries) + strays(archive)
 }
 
-// strays selects entries of no payment.
+// strays selects entries that no payment accounts for.
 func strays(table string) string {
 	return `UNION ALL
-SELECT CONCAT(e.serial_no, ': entry of ', e.account_id, ' without a payment')
-FROM ` + table + ` e LEFT JOIN payments p ON p.serial_no = e.serial_no
+SELECT CONCAT(e.serial_no, ': entry of ', e.account_id, ' without a payment that names it')
+FROM ` + table + ` e
+LEFT JOIN payments p ON p.serial_no = e.serial_no AND e.account_id IN (p.payer, p.payee)
 WHERE p.serial_no IS NULL
 `
 }

@@ -115,27 +115,28 @@ WHERE table_schema = DATABASE() AND collation_name IS NOT NULL
 	return problems, err
 }
 
-// checkKeys looks for the unique keys that decide, each on exactly its one column, and on the
-// whole of it: a key on a prefix would take two serials for one.
+// checkKeys looks for the unique keys that decide, each on exactly its columns, and on the whole of
+// them: a key on a prefix would take two serials for one.
 func (db *DB) checkKeys(ctx context.Context) (problems []string, err error) {
-	for _, key := range []struct{ table, column, meaning string }{
+	for _, key := range []struct{ table, columns, meaning string }{
 		{"payments", "serial_no", "a serial could be paid twice"},
 		{"payments", "paid_order_id", "an order could be paid twice"},
 		{"accounts", "account_id", "an account could have two balances"},
+		{"ledger_entries", "account_id,serial_no", "an entry could be there twice"},
 	} {
 		var count int64
 		err := db.gorm.WithContext(ctx).Raw(`SELECT COUNT(*) FROM (
   SELECT index_name FROM information_schema.statistics
   WHERE table_schema = DATABASE() AND table_name = ? AND non_unique = 0
   GROUP BY index_name
-  HAVING COUNT(*) = 1 AND MAX(column_name) = ? AND MAX(sub_part) IS NULL) k`,
-			key.table, key.column).Scan(&count).Error
+  HAVING GROUP_CONCAT(column_name ORDER BY seq_in_index) = ? AND MAX(sub_part) IS NULL) k`,
+			key.table, key.columns).Scan(&count).Error
 		if err != nil {
 			return nil, err
 		}
 		if count == 0 {
 			problems = append(problems, fmt.Sprintf(
-				"%s has no unique key on %s: %s", key.table, key.column, key.meaning))
+				"%s has no unique key on %s: %s", key.table, key.columns, key.meaning))
 		}
 	}
 	return problems, nil

@@ -36,6 +36,8 @@ func TestCheck_Refuses(t *testing.T) {
 		"NoAccountKey": {"ALTER TABLE accounts DROP PRIMARY KEY", "unique key on account_id"},
 		"SerialIgnoresCase": {"ALTER TABLE payments MODIFY serial_no VARCHAR(64) " +
 			"CHARACTER SET ascii COLLATE ascii_general_ci NOT NULL", "payments.serial_no"},
+		"NoKeyOnEntries": {"ALTER TABLE ledger_entries DROP PRIMARY KEY",
+			"unique key on account_id,serial_no"},
 		"OrderIgnoresCase": {"ALTER TABLE payments MODIFY paid_order_id VARCHAR(64) " +
 			"CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NULL", "payments.paid_order_id"},
 		"AccountIgnoresCase": {"ALTER TABLE accounts MODIFY account_id VARCHAR(64) " +

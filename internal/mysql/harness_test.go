@@ -37,7 +37,7 @@ type fixture struct {
 
 // rootConfig reads where the test server is; without one the test is skipped, or fails when the
 // run says that there must be one.
-func rootConfig(t *testing.T) *mysql.Config {
+func rootConfig(t testing.TB) *mysql.Config {
 	t.Helper()
 	dsn := os.Getenv("PAYMENT_TEST_MYSQL_ROOT")
 	if dsn == "" {
@@ -62,7 +62,7 @@ func env(name, fallback string) string {
 }
 
 // emptyDatabase creates a database without a schema and drops it at the end.
-func emptyDatabase(t *testing.T) *fixture {
+func emptyDatabase(t testing.TB) *fixture {
 	t.Helper()
 	server := rootConfig(t)
 	name := "test_" + strings.ToLower(rand.Text()[:12])
@@ -96,7 +96,7 @@ func (f *fixture) revoke() {
 	}
 }
 
-func openRoot(t *testing.T, cfg *mysql.Config) *sql.DB {
+func openRoot(t testing.TB, cfg *mysql.Config) *sql.DB {
 	t.Helper()
 	cfg = cfg.Clone()
 	cfg.MultiStatements = true
@@ -111,7 +111,7 @@ func openRoot(t *testing.T, cfg *mysql.Config) *sql.DB {
 }
 
 // rootOf is the configuration of the root user on this database, for Migrate.
-func (f *fixture) rootOf(t *testing.T) Config {
+func (f *fixture) rootOf(t testing.TB) Config {
 	t.Helper()
 	server := rootConfig(t)
 	cfg := f.cfg
@@ -119,7 +119,7 @@ func (f *fixture) rootOf(t *testing.T) Config {
 	return cfg
 }
 
-func (f *fixture) migrate(t *testing.T) {
+func (f *fixture) migrate(t testing.TB) {
 	t.Helper()
 	_, to, err := Migrate(t.Context(), f.rootOf(t), migrations.Files, f.cfg.User)
 	if err != nil || to != SchemaVersion {
@@ -128,7 +128,7 @@ func (f *fixture) migrate(t *testing.T) {
 }
 
 // newDatabase creates a migrated database with its own accounts and drops it at the end.
-func newDatabase(t *testing.T) *fixture {
+func newDatabase(t testing.TB) *fixture {
 	t.Helper()
 	f := emptyDatabase(t)
 	f.migrate(t)
@@ -136,7 +136,7 @@ func newDatabase(t *testing.T) *fixture {
 }
 
 // open opens the database as the application's user, with settings changed by change.
-func (f *fixture) open(t *testing.T, change ...func(*Config)) *DB {
+func (f *fixture) open(t testing.TB, change ...func(*Config)) *DB {
 	t.Helper()
 	cfg := f.cfg
 	for _, apply := range change {
@@ -151,14 +151,14 @@ func (f *fixture) open(t *testing.T, change ...func(*Config)) *DB {
 }
 
 // store opens the database and returns a store whose accounts may hold nearly anything.
-func (f *fixture) store(t *testing.T, change ...func(*Config)) *Store {
+func (f *fixture) store(t testing.TB, change ...func(*Config)) *Store {
 	t.Helper()
 	return NewStore(f.open(t, change...), 1<<62)
 }
 
 // guard puts a guard without a cache on a new store.
 func (f *fixture) guard(
-	t *testing.T, change ...func(*Config),
+	t testing.TB, change ...func(*Config),
 ) *idem.Guard[order.Order, payment.Answer] {
 	t.Helper()
 	g := idem.New(f.store(t, change...), noCache{}, idem.Options{})
@@ -175,7 +175,7 @@ func (noCache) Get(context.Context, []idem.Key) (map[idem.Key]payment.Record, er
 func (noCache) Put(context.Context, []payment.Record) error { return nil }
 
 // accounts opens CNY accounts with this much each.
-func (f *fixture) accounts(t *testing.T, balance int64, ids ...string) {
+func (f *fixture) accounts(t testing.TB, balance int64, ids ...string) {
 	t.Helper()
 	for _, id := range ids {
 		f.exec(t, "INSERT INTO accounts (account_id, currency, opening_minor, balance_minor) "+
@@ -184,12 +184,12 @@ func (f *fixture) accounts(t *testing.T, balance int64, ids ...string) {
 }
 
 // exec runs statements as root.
-func (f *fixture) exec(t *testing.T, query string, args ...any) {
+func (f *fixture) exec(t testing.TB, query string, args ...any) {
 	t.Helper()
 	execute(t, f.root, query, args...)
 }
 
-func execute(t *testing.T, pool *sql.DB, query string, args ...any) {
+func execute(t testing.TB, pool *sql.DB, query string, args ...any) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 	defer cancel()
@@ -199,7 +199,7 @@ func execute(t *testing.T, pool *sql.DB, query string, args ...any) {
 }
 
 // number reads one number as root.
-func (f *fixture) number(t *testing.T, query string, args ...any) int64 {
+func (f *fixture) number(t testing.TB, query string, args ...any) int64 {
 	t.Helper()
 	var n sql.NullInt64
 	if err := f.root.QueryRowContext(t.Context(), query, args...).Scan(&n); err != nil {
@@ -209,13 +209,13 @@ func (f *fixture) number(t *testing.T, query string, args ...any) int64 {
 }
 
 // balance reads what an account holds.
-func (f *fixture) balance(t *testing.T, id string) int64 {
+func (f *fixture) balance(t testing.TB, id string) int64 {
 	t.Helper()
 	return f.number(t, "SELECT balance_minor FROM accounts WHERE account_id = ?", id)
 }
 
 // audited fails the test if the ledger breaks an invariant.
-func (f *fixture) audited(t *testing.T) {
+func (f *fixture) audited(t testing.TB) {
 	t.Helper()
 	findings, err := f.open(t).Audit(t.Context(), nil)
 	if err != nil {
@@ -238,7 +238,7 @@ func requestFor(serial, id, payer, payee string, minor int64) payment.Request {
 }
 
 // through puts a proxy before the server of a configuration and returns what changes it.
-func through(t *testing.T, target string) (*mysqlproxy.Proxy, func(*Config)) {
+func through(t testing.TB, target string) (*mysqlproxy.Proxy, func(*Config)) {
 	t.Helper()
 	p, err := mysqlproxy.Listen("127.0.0.1:0", target)
 	if err != nil {
@@ -249,7 +249,7 @@ func through(t *testing.T, target string) (*mysqlproxy.Proxy, func(*Config)) {
 }
 
 // met fails the test if the fault of a rule never happened: then it proves nothing.
-func met(t *testing.T, r *mysqlproxy.Rule) {
+func met(t testing.TB, r *mysqlproxy.Rule) {
 	t.Helper()
 	if r.Fired() == 0 {
 		t.Error("no statement that the rule is for came by")
@@ -262,7 +262,7 @@ func pay(serial string) payment.Request {
 }
 
 // commitOne commits one request and returns its answer.
-func commitOne(t *testing.T, s *Store, req payment.Request) idem.Answer[payment.Answer] {
+func commitOne(t testing.TB, s *Store, req payment.Request) idem.Answer[payment.Answer] {
 	t.Helper()
 	answers, err := s.Commit(t.Context(), []payment.Request{req})
 	if err != nil || len(answers) != 1 {
@@ -272,7 +272,7 @@ func commitOne(t *testing.T, s *Store, req payment.Request) idem.Answer[payment.
 }
 
 // eventually waits for a condition that another goroutine or session brings about.
-func eventually(t *testing.T, what string, condition func() bool) {
+func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	for end := time.Now().Add(testTimeout); !condition(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {

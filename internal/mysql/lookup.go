@@ -62,10 +62,11 @@ func (db *DB) Trace(ctx context.Context, serial string) (t Trace, err error) {
 			return err
 		}
 		return tx.Raw(`SELECT account_id, amount_minor, created_at, 0 AS archived
-FROM ledger_entries WHERE serial_no = ?
+FROM ledger_entries WHERE serial_no = ? AND account_id IN (?, ?)
 UNION ALL SELECT account_id, amount_minor, created_at, 1
-FROM ledger_entries_archive WHERE serial_no = ?
-ORDER BY amount_minor`, serial, serial).Scan(&t.Entries).Error
+FROM ledger_entries_archive WHERE serial_no = ? AND account_id IN (?, ?)
+ORDER BY amount_minor`, serial, t.Payment.Payer, t.Payment.Payee,
+			serial, t.Payment.Payer, t.Payment.Payee).Scan(&t.Entries).Error
 	})
 	if err != nil {
 		return Trace{}, explain("look up serial", err)

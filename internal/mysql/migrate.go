@@ -18,7 +18,7 @@ import (
 )
 
 // SchemaVersion is the number of the newest migration, which the program needs.
-const SchemaVersion = 4
+const SchemaVersion = 5
 
 // userName is what a database user may look like in a GRANT: name or name@host.
 var userName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}(@[A-Za-z0-9_.%:-]{1,255})?$`)

@@ -27,7 +27,7 @@ const (
 func Schema(o Order) string {
 	const noKeys = `ALTER TABLE payments DROP PRIMARY KEY, ADD KEY (serial_no),
   DROP KEY uq_payments_paid_order, ADD KEY (paid_order_id);
-ALTER TABLE ledger_entries DROP PRIMARY KEY, ADD KEY (serial_no);`
+ALTER TABLE ledger_entries DROP PRIMARY KEY, ADD KEY (account_id, serial_no);`
 	switch o {
 	case CheckThenAct:
 		return noKeys

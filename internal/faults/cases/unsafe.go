@@ -58,6 +58,9 @@ func hazards() []hazard {
 			"payments ADD CONSTRAINT uq_payments_paid_order UNIQUE (paid_order_id)"),
 		table("accounts has no unique key on account_id",
 			"accounts DROP PRIMARY KEY", "accounts ADD PRIMARY KEY (account_id)"),
+		table("ledger_entries has no unique key on account_id,serial_no",
+			"ledger_entries DROP PRIMARY KEY",
+			"ledger_entries ADD PRIMARY KEY (account_id, serial_no)"),
 		{devstack.ConsumerGroup + " has retryQueueNums=0", func(
 			ctx context.Context, r *faults.Rig,
 		) (func() error, error) {
