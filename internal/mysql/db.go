@@ -120,6 +120,10 @@ func (c Config) driver() *mysql.Config {
 		d.TLS = c.TLS.Clone() // the driver puts the host's name in
 	}
 	d.ParseTime, d.Loc = true, time.UTC
+	// Every text in a statement is ASCII, for everything else goes out as bytes. As latin1 the server
+	// takes it byte by byte, in a tenth less of its time than UTF-8, and still refuses for a column
+	// what is not ASCII, which it would not do if it were told that all is.
+	d.Collation = "latin1_bin"
 	d.InterpolateParams = true // one round trip per statement instead of three
 	d.Logger = &mysql.NopLogger{}
 	d.Params = map[string]string{
