@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,36 +38,48 @@ type service struct {
 	deadLetters *rocketmq.Consumer
 
 	openMessages openMessages
+
+	// closers end what is open, in the order in which it was opened.
+	closers []func() error
 }
 
 func newService(
 	ctx context.Context, cfg config.Consumer, db *mysql.DB, metrics *ops.Metrics, log *zap.Logger,
 ) (_ *service, err error) {
 	s := &service{instance: rocketmq.UniqueInstance(), log: log, metrics: metrics, db: db}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
 	s.tracer, err = cli.Tracer(ctx, cfg.Tracing, cfg.RocketMQ.Group, s.instance, log)
 	if err != nil {
 		return nil, err
 	}
+	s.opened(func() error { return s.tracer.Close(context.Background()) })
 	if s.cache, err = openCache(cfg, db, s.cacheHooks(), log); err != nil {
 		return nil, err
 	}
+	s.opened(s.cache.Close)
 	s.results, err = rocketmq.NewResults(rocketmq.ResultsConfig{
 		Producer: producerConfig(cfg, s.instance+"-results"),
 		Topic:    cfg.RocketMQ.ResultTopic,
 		OnSent:   s.sent,
 	}, log)
 	if err != nil {
-		return nil, errors.Join(err, s.cache.Close())
+		return nil, err
 	}
+	s.opened(s.results.Close)
 	store := mysql.NewStore(db, cfg.Payment.BalanceLimitMinor)
 	s.guard = idem.New(tracedStore{store}, tracedCache{s.cache}, idem.Options{
 		BatchMax: cfg.Guard.BatchMax, Committers: cfg.Guard.Committers,
 		Waiting: cfg.Guard.Waiting, Observe: metrics.Batch, Begin: s.beginBatch(),
 	})
+	s.opened(func() error { s.guard.Close(); return nil })
 	s.database = s.hold(cfg, "database")
 	s.topic = s.hold(cfg, "result topic")
 	if err := s.consumers(cfg); err != nil {
-		return nil, errors.Join(err, s.close())
+		return nil, err
 	}
 	metrics.Watch(s.sources())
 	return s, nil
@@ -137,10 +150,16 @@ func (s *service) drain(grace time.Duration) error {
 	return errors.Join(ordersErr, deadErr)
 }
 
-// close stops what the consumers used, after they have stopped.
-func (s *service) close() error {
-	s.guard.Close()
-	return errors.Join(s.results.Close(), s.cache.Close(), s.tracer.Close(context.Background()))
+// opened remembers how to end what has been opened.
+func (s *service) opened(end func() error) { s.closers = append(s.closers, end) }
+
+// close ends what the consumers used, after they have stopped, or what there is of it when the
+// service did not come about.
+func (s *service) close() (err error) {
+	for _, end := range slices.Backward(s.closers) {
+		err = errors.Join(err, end())
+	}
+	return err
 }
 
 // readiness is what a consumer needs in order to be ready. Everything counts as down until it is
