@@ -102,9 +102,6 @@ func (c *Consumer) panicked(p any, m payment.Message) {
 // a sender who gives a long one must not get into answers and logs with it.
 const maxID = 128
 
-// maxTrace is the length of a trace context, in bytes.
-const maxTrace = 55
-
 // toMessage takes from the client's message what the handler may know.
 func toMessage(m *primitive.MessageExt) payment.Message {
 	return payment.Message{
@@ -120,7 +117,7 @@ func toMessage(m *primitive.MessageExt) payment.Message {
 		Offset:  m.QueueOffset,
 		Attempt: int(m.ReconsumeTimes) + 1,
 		BornAt:  time.UnixMilli(m.BornTimestamp),
-		Trace:   cut(m.GetProperty(tracing.Property), maxTrace),
+		Trace:   cut(m.GetProperty(tracing.Property), tracing.PropertyLength),
 	}
 }
 

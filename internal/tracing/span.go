@@ -12,8 +12,8 @@ import (
 // Property is the message property that carries the W3C trace context.
 const Property = "traceparent"
 
-// propertyLength is how long a traceparent is: version, trace, span and flags.
-const propertyLength = 55
+// PropertyLength is how long a traceparent is, in bytes: version, trace, span and flags.
+const PropertyLength = 55
 
 // Span is one operation under way. A nil Span takes every call and does nothing.
 type Span struct{ span trace.Span }
@@ -153,7 +153,7 @@ func (c *carrier) Keys() []string { return []string{Property} }
 // Extract puts the trace of a message into a context. What is no W3C trace context, which anybody
 // may write, is left out.
 func Extract(ctx context.Context, traceparent string) context.Context {
-	if len(traceparent) != propertyLength {
+	if len(traceparent) != PropertyLength {
 		return ctx
 	}
 	return propagation.TraceContext{}.Extract(ctx, &carrier{traceparent})
