@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds a release twice, in two folders that share nothing but the commit and the modules, and
-# compares the sums.
+# compares the sums; and looks whether each archive has the licences of what its programs are made
+# of.
 #
 # usage: deploy/release-check.sh CYCLONEDX_GOMOD [PLATFORM...]
 set -euo pipefail
@@ -25,4 +26,21 @@ if ! diff -u "$work/sums-022" "$work/sums-077"; then
 	echo "release-check: two builds of one commit differ" >&2
 	exit 1
 fi
+
+for archive in "$work"/a/build/release/*.tar.gz; do
+	mkdir "$work/open"
+	tar --directory "$work/open" --strip-components=1 -xzf "$archive"
+	# What a program is made of is read out of it, and not from the list that the notices follow.
+	go version -m "$work/open/payment-consumer" "$work/open/order-producer" |
+		awk '$1 == "dep" { print $2 "@" $3 }' | sort -u >"$work/modules"
+	[ -s "$work/modules" ]
+	while read -r module; do
+		if ! grep -qxF "==== $module" "$work/open/NOTICES"; then
+			echo "release-check: $(basename "$archive"): no licence of $module" >&2
+			exit 1
+		fi
+	done <"$work/modules"
+	echo "release-check: $(basename "$archive") has the licences of $(wc -l <"$work/modules") modules"
+	rm -rf "$work/open"
+done
 echo "release-check: $(wc -l <"$work/sums-022") files are the same in both builds"

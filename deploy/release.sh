@@ -32,6 +32,7 @@ for platform in "$@"; do
 	version=$(go version -m "$stage/build/payment-consumer" | awk '$1 == "mod" { print $3 }')
 	name=payment-$version-$GOOS-$GOARCH
 	cp LICENSE configs/payment-consumer.yaml configs/order-producer.yaml "$stage/build/"
+	sh deploy/notices.sh ./cmd/payment-consumer ./cmd/order-producer >"$stage/build/NOTICES"
 	mv "$stage/build" "$stage/$name"
 	tar --directory "$stage" --sort=name --mtime="@$date" --owner=0 --group=0 --numeric-owner \
 		--mode='u=rwX,go=rX' --format=ustar --create "$name" | gzip -n -9 >"$out/$name.tar.gz"
