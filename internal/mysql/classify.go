@@ -74,6 +74,7 @@ func classifyCode(code uint16) class {
 		1690,             // arithmetic out of range
 		1048, 1265, 1292, // no value, data truncated, incorrect value
 		1267, 1270, 1271, 1300, // characters that a column's character set does not have
+		3854, // the same, compared with a column (MySQL)
 		3819, // check constraint violated (MySQL)
 		4025: // check constraint violated (MariaDB)
 		return classContent
