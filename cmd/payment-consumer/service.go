@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -190,7 +191,7 @@ func (s *service) watch(on readiness) (stop func()) {
 		if s.database.Holding() {
 			return errors.New("messages are held until it comes back")
 		}
-		return s.db.Ping(ctx)
+		return s.db.Usable(ctx)
 	})
 	check(on.resultTopic, func(context.Context) error {
 		switch {
@@ -202,6 +203,8 @@ func (s *service) watch(on readiness) (stop func()) {
 		return nil
 	})
 	check(on.orders, func(context.Context) error {
+		// To read none is allowed: there may be more consumers than queues.
+		on.orders.Note(fmt.Sprintf("reads %d queues", s.assigned()[kindOrders]))
 		switch {
 		case !s.orders.Started() || !s.deadLetters.Started():
 			return errors.New("not consuming")

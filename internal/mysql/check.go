@@ -23,10 +23,7 @@ func (e *UnsafeError) Error() string {
 // that does not enforce what the schema says. With allowUnsafe a server that may lose commits in
 // a power cut is accepted; that is for tests only.
 func (db *DB) Check(ctx context.Context, allowUnsafe bool) error {
-	if err := db.Ping(ctx); err != nil {
-		return err
-	}
-	if err := db.checkSchemaVersion(ctx); err != nil {
+	if err := db.Usable(ctx); err != nil {
 		return err
 	}
 	var problems []string
@@ -48,6 +45,15 @@ func (db *DB) Check(ctx context.Context, allowUnsafe bool) error {
 		return &UnsafeError{Problems: problems}
 	}
 	return nil
+}
+
+// Usable says what is the matter with a database that was fit once: it cannot be reached, or has
+// been restored to an earlier schema. Unlike Check it writes nothing, and may be asked often.
+func (db *DB) Usable(ctx context.Context) error {
+	if err := db.Ping(ctx); err != nil {
+		return err
+	}
+	return db.checkSchemaVersion(ctx)
 }
 
 func (db *DB) checkSchemaVersion(ctx context.Context) error {

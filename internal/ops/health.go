@@ -32,6 +32,7 @@ type Dependency struct {
 
 	// Guarded by health.mu.
 	err   error
+	note  string
 	since time.Time
 }
 
@@ -75,6 +76,13 @@ func (d *Dependency) Set(err error) {
 	if changed || first {
 		d.health.onChange(d.name, err)
 	}
+}
+
+// Note adds something to the report that decides nothing, in place of an earlier note.
+func (d *Dependency) Note(text string) {
+	d.health.mu.Lock()
+	defer d.health.mu.Unlock()
+	d.note = text
 }
 
 // Watch reports what a check says, now and again after each pause, until the context ends. Each
@@ -127,6 +135,7 @@ type Status struct {
 	Up       bool      `json:"up"`
 	Since    time.Time `json:"since"`
 	Reason   string    `json:"reason,omitempty"`
+	Note     string    `json:"note,omitempty"`
 }
 
 // Report says what is up, in the order in which the dependencies were added.
@@ -135,7 +144,9 @@ func (h *Health) Report() Report {
 	defer h.mu.Unlock()
 	r := Report{Ready: !h.draining, Stopping: h.draining, Dependencies: []Status{}}
 	for _, d := range h.dependencies {
-		s := Status{Name: d.name, Required: d.required, Up: d.err == nil, Since: d.since.UTC()}
+		s := Status{
+			Name: d.name, Required: d.required, Up: d.err == nil, Since: d.since.UTC(), Note: d.note,
+		}
 		if d.err != nil {
 			s.Reason = fmt.Sprintf("%.*s", reasonLength, d.err.Error())
 			r.Ready = r.Ready && !d.required

@@ -50,15 +50,16 @@ func TestHealth_Ready(t *testing.T) {
 func TestHealth_Report(t *testing.T) {
 	t.Parallel()
 	h := NewHealth(clock(), nil)
-	database, _ := h.Require("mysql"), h.Optional("redis") // at seconds 1 and 2
-	database.Set(nil)                                      // 3
+	database, cache := h.Require("mysql"), h.Optional("redis") // at seconds 1 and 2
+	cache.Note("empty")
+	database.Set(nil) // 3
 	database.Set(nil)
 	database.Set(errors.New(strings.Repeat("x", 1000))) // 4
 	database.Set(errDown)                               // no change of state
 	at := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 	want := Report{Dependencies: []Status{
 		{Name: "mysql", Required: true, Since: at.Add(4 * time.Second), Reason: "down"},
-		{Name: "redis", Since: at.Add(2 * time.Second), Reason: "not yet seen up"},
+		{Name: "redis", Since: at.Add(2 * time.Second), Reason: "not yet seen up", Note: "empty"},
 	}}
 	if diff := cmp.Diff(want, h.Report()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
