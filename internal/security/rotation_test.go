@@ -18,6 +18,7 @@ import (
 
 	"example.com/payment/internal/cli"
 	"example.com/payment/internal/devstack"
+	"example.com/payment/internal/rocketmq"
 )
 
 // patience bounds what happens as soon as it can.
@@ -79,6 +80,10 @@ func testRotation(t *testing.T, stack *devstack.Stack) {
 	r.audit(after, "")
 	// Each of the old secrets is worth nothing any more.
 	r.audit(before, "check the user and the password")
+	err := send(t, stack, before.name, before.secret, devstack.ResultTopic)
+	if !errors.Is(err, rocketmq.ErrRefused) {
+		t.Errorf("the old user of the broker sends a result: %v, want it refused", err)
+	}
 	after.redisSecret = before.secret
 	r.audit(after, "the password is wrong")
 }
