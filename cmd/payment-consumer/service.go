@@ -202,19 +202,37 @@ func (s *service) watch(on readiness) (stop func()) {
 		}
 		return nil
 	})
-	check(on.orders, func(context.Context) error {
-		// To read none is allowed: there may be more consumers than queues.
-		on.orders.Note(fmt.Sprintf("reads %d queues", s.assigned()[kindOrders]))
-		switch {
-		case !s.orders.Started() || !s.deadLetters.Started():
-			return errors.New("not consuming")
-		case s.orders.Jumped() || s.deadLetters.Jumped():
-			return errors.New("the broker deleted messages that were not consumed; see docs/runbooks.md")
-		}
-		return nil
-	})
+	check(on.orders, s.reads(on.orders))
 	check(on.cache, s.cache.Ping)
 	return func() { cancel(); group.Wait() }
+}
+
+// sharing is how long a new member of the group may be without queues before it counts as one too
+// many, which is ready and idle. Members look again every 20 s at who reads what.
+const sharing = 30 * time.Second
+
+// reads checks whether orders are read, or would be if there were queues enough.
+func (s *service) reads(orders *ops.Dependency) func(context.Context) error {
+	var began time.Time
+	settled := false
+	return func(context.Context) error {
+		if !s.orders.Started() || !s.deadLetters.Started() {
+			return errors.New("not consuming")
+		}
+		if s.orders.Jumped() || s.deadLetters.Jumped() {
+			return errors.New("the broker deleted messages that were not consumed; see docs/runbooks.md")
+		}
+		if began.IsZero() {
+			began = time.Now()
+		}
+		queues := s.orders.Assigned()
+		orders.Note(fmt.Sprintf("reads %d queues", queues))
+		settled = settled || queues > 0 || time.Since(began) > sharing
+		if !settled {
+			return errors.New("no queue to read yet")
+		}
+		return nil
+	}
 }
 
 func (s *service) hold(cfg config.Consumer, name string) *idem.Hold {

@@ -235,6 +235,16 @@ func (c *Consumer) hearOrigins(client *client) error {
 // Started says whether Start has succeeded and Drain has not been called.
 func (c *Consumer) Started() bool { return c.started.Load() }
 
+// Assigned counts the queues of its topic that this consumer reads now. None is usual for a while
+// after the start, until the members of the group have shared them out again, and for good when
+// there are more members than queues.
+func (c *Consumer) Assigned() int {
+	if !c.Started() {
+		return 0
+	}
+	return c.client.assigned()[c.config.Topic]
+}
+
 // Topic is what this consumer reads, besides its group's redeliveries.
 func (c *Consumer) Topic() string { return c.config.Topic }
 
