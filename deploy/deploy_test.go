@@ -304,3 +304,19 @@ func prepare(t *testing.T, dir string) map[string]owned {
 	}
 	return found
 }
+
+// What is promised of the broker is in its file, and not only in the servers of the tests.
+func TestBrokerConf(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../configs/broker.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		"maxMessageSize=1048576", "flushDiskType=SYNC_FLUSH", "autoCreateTopicEnable=false",
+	} {
+		if !strings.Contains(string(text), "\n"+line+"\n") {
+			t.Errorf("configs/broker.conf lacks %s", line)
+		}
+	}
+}

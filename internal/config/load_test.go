@@ -77,6 +77,9 @@ func TestLoad_Defaults(t *testing.T) {
 	if diff := cmp.Diff([]string{"127.0.0.1:9876"}, c.RocketMQ.NameServers); diff != "" {
 		t.Errorf("name servers (-want +got):\n%s", diff)
 	}
+	if c.Ops.Address != "127.0.0.1:9101" {
+		t.Errorf("health and profiles are served on %s, want a loopback address", c.Ops.Address)
+	}
 	for _, s := range c.Settings {
 		if s.Source != FromDefault {
 			t.Errorf("%s comes from %s", s.Key, s.Source)
