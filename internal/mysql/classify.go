@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/go-sql-driver/mysql"
@@ -46,8 +47,8 @@ func classify(err error) class {
 	}
 	var network net.Error
 	switch {
-	case isUnverified(err):
-		return classUnavailable // whoever answers there is not the database
+	case isUnverified(err), isNoLogin(err):
+		return classUnavailable // whoever answers there is not the database, or not set up like it
 	case errors.Is(err, driver.ErrBadConn), errors.Is(err, mysql.ErrInvalidConn),
 		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
 		errors.Is(err, context.DeadlineExceeded), errors.As(err, &network):
@@ -159,8 +160,17 @@ func isUnverified(err error) bool {
 	return errors.As(err, &unverified)
 }
 
+// isNoLogin says that the server was asked for a way to log in that it has not: TLS, or a kind of
+// password. It may be the one that took over after a failover.
+func isNoLogin(err error) bool {
+	return slices.ContainsFunc([]error{
+		mysql.ErrNoTLS, mysql.ErrCleartextPassword, mysql.ErrNativePassword, mysql.ErrOldPassword,
+		mysql.ErrUnknownPlugin, mysql.ErrOldProtocol,
+	}, func(known error) bool { return errors.Is(err, known) })
+}
+
 func refused(err error) bool {
-	if isUnverified(err) {
+	if isUnverified(err) || isNoLogin(err) {
 		return true
 	}
 	var reply *mysql.MySQLError

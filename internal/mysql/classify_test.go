@@ -76,6 +76,8 @@ func TestClassify_OtherErrors(t *testing.T) {
 		"TxDone":      {sql.ErrTxDone, classUnknown},
 		"ConnDone":    {sql.ErrConnDone, classUnknown},
 		"NoRows":      {sql.ErrNoRows, classUnknown},
+		"NoTLS":       {mysql.ErrNoTLS, classUnavailable},
+		"NoPlugin":    {mysql.ErrUnknownPlugin, classUnavailable},
 		"TooLarge":    {mysql.ErrPktTooLarge, classUnknown},
 	} {
 		if got := classify(c.err); got != c.want {
@@ -98,5 +100,8 @@ func TestExplain_Refused(t *testing.T) {
 		if got := errors.Is(err, ErrRefused); got != want {
 			t.Errorf("code %d: %v: refused: %t, want %t", code, err, got, want)
 		}
+	}
+	if err := explain("connect", mysql.ErrNoTLS); !errors.Is(err, ErrRefused) {
+		t.Errorf("%v: want it refused", err)
 	}
 }
