@@ -94,7 +94,6 @@ func (s *service) consumers(cfg config.Consumer) (err error) {
 		s.topic, payment.Options{
 			Instance:     s.instance,
 			Limits:       limits,
-			HoldLimit:    cfg.Hold.Limit,
 			Redeliveries: cfg.RocketMQ.MaxRedeliveries,
 			Observe:      s.observe,
 		})
@@ -102,7 +101,7 @@ func (s *service) consumers(cfg config.Consumer) (err error) {
 		NameServers:    cfg.RocketMQ.NameServers,
 		AccessKey:      cfg.RocketMQ.AccessKey,
 		SecretKey:      cfg.RocketMQ.SecretKey.Reveal(),
-		HandlerTimeout: cfg.RocketMQ.HandlerTimeout,
+		HandlerTimeout: cfg.Hold.Limit,
 		ConsumeTimeout: cfg.RocketMQ.ConsumeTimeout,
 		StartAttempts:  cfg.RocketMQ.StartAttempts,
 		DrainTimeout:   cfg.Shutdown.Grace * 2 / 3,

@@ -27,7 +27,7 @@ type ConsumerRocketMQ struct {
 	Sending
 	Topic, Tag, ResultTopic, Group string
 	Concurrency                    int
-	HandlerTimeout, ConsumeTimeout time.Duration
+	ConsumeTimeout                 time.Duration
 	MaxRedeliveries                int
 	StartAttempts                  int
 }
@@ -131,11 +131,9 @@ func consumerListener(c *ConsumerRocketMQ) []setting {
 		bind(&c.Concurrency, "rocketmq.concurrency", "1024", whole(1, 2048),
 			"How many messages may be handled at once. They wait together for the next group "+
 				"commit, so this is no number of threads or of connections."),
-		bind(&c.HandlerTimeout, "rocketmq.handler_timeout_seconds", "150", seconds(1, 1800),
-			"How long one delivery may take in all, the hold included; then it is redelivered."),
 		bind(&c.ConsumeTimeout, "rocketmq.consume_timeout_seconds", "300", seconds(2, 3600),
 			"After how long the client gives up a delivery that has no answer and sends the "+
-				"message back. At least twice rocketmq.handler_timeout_seconds."),
+				"message back. At least twice hold.limit_seconds."),
 		bind(&c.MaxRedeliveries, "rocketmq.max_redeliveries", "16", whole(1, 100),
 			"How often the broker redelivers a message, in growing intervals, before it "+
 				"becomes a dead letter."),

@@ -100,9 +100,9 @@ func guard(c *Guard) []setting {
 
 func hold(c *Hold) []setting {
 	return []setting{
-		bind(&c.Limit, "hold.limit_seconds", "120", seconds(1, 3600),
-			"How long messages are held while the database or the result topic is away, "+
-				"instead of being sent back to the broker."),
+		bind(&c.Limit, "hold.limit_seconds", "120", seconds(1, 1800),
+			"How long one delivery may take in all. Messages are held for as long while the "+
+				"database or the result topic is away, and then sent back to the broker."),
 		bind(&c.ProbeMin, "hold.probe_min_ms", "100", millis(10, 60000),
 			"The first pause between two attempts to reach what is away."),
 		bind(&c.ProbeMax, "hold.probe_max_ms", "5000", millis(10, 60000),
@@ -126,8 +126,6 @@ func payment(c *Payment) []setting {
 // consumerRules are the checks between settings.
 func consumerRules(c *Consumer) []rule {
 	return []rule{
-		less("hold.limit_seconds", c.Hold.Limit, "rocketmq.handler_timeout_seconds",
-			c.RocketMQ.HandlerTimeout, "a held message must have time left to be handled"),
 		atMost("hold.probe_max_ms", c.Hold.ProbeMax, "hold.limit_seconds", c.Hold.Limit,
 			"a held message must outlast a pause, or nobody ever sees that all is well again"),
 		consumeTimeout(c),
@@ -158,12 +156,12 @@ func consumerRules(c *Consumer) []rule {
 // delivery may begin when a good part of the time has passed in the client's own queue.
 func consumeTimeout(c *Consumer) rule {
 	return rule{
-		keys: []string{"rocketmq.consume_timeout_seconds", "rocketmq.handler_timeout_seconds"},
-		ok:   c.RocketMQ.ConsumeTimeout >= 2*c.RocketMQ.HandlerTimeout,
+		keys: []string{"rocketmq.consume_timeout_seconds", "hold.limit_seconds"},
+		ok:   c.RocketMQ.ConsumeTimeout >= 2*c.Hold.Limit,
 		text: fmt.Sprintf("%s: %v must be at least twice %s, %v: the client would give back a "+
 			"message that is still being handled", named("rocketmq.consume_timeout_seconds"),
-			c.RocketMQ.ConsumeTimeout, named("rocketmq.handler_timeout_seconds"),
-			c.RocketMQ.HandlerTimeout),
+			c.RocketMQ.ConsumeTimeout, named("hold.limit_seconds"),
+			c.Hold.Limit),
 	}
 }
 

@@ -128,12 +128,9 @@ func TestTable_Units(t *testing.T) {
 func TestRules(t *testing.T) {
 	t.Parallel()
 	for environ, want := range map[string]string{
-		"HOLD_LIMIT_SECONDS=150": "hold.limit_seconds (PAYMENT_HOLD_LIMIT_SECONDS): 2m30s must be " +
-			"less than rocketmq.handler_timeout_seconds " +
-			"(PAYMENT_ROCKETMQ_HANDLER_TIMEOUT_SECONDS), 2m30s: " +
-			"a held message must have time left to be handled",
-		"ROCKETMQ_CONSUME_TIMEOUT_SECONDS=299": "rocketmq.consume_timeout_seconds " +
-			"(PAYMENT_ROCKETMQ_CONSUME_TIMEOUT_SECONDS): 4m59s must be at least twice",
+		"ROCKETMQ_CONSUME_TIMEOUT_SECONDS=239": "rocketmq.consume_timeout_seconds " +
+			"(PAYMENT_ROCKETMQ_CONSUME_TIMEOUT_SECONDS): 3m59s must be at least twice " +
+			"hold.limit_seconds (PAYMENT_HOLD_LIMIT_SECONDS), 2m0s: the client would give back",
 		"HOLD_LIMIT_SECONDS=4":              "hold.probe_max_ms",
 		"MYSQL_LOCK_WAIT_TIMEOUT_SECONDS=5": "mysql.lock_wait_timeout_seconds",
 		"MYSQL_READ_TIMEOUT_SECONDS=20":     "mysql.read_timeout_seconds",

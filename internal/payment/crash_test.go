@@ -42,7 +42,7 @@ func newShop(seed uint64, observe func(*sim.Call, sim.Fate)) *shop {
 		aside:    make(map[string]bool),
 		results:  make(map[int]order.Result),
 		guard:    idem.Options{BatchMax: 1 + rng.IntN(4), Committers: 1 + rng.IntN(2), Timeout: day},
-		service:  payment.Options{HoldLimit: day, Attempts: 1 + rng.IntN(2)},
+		service:  payment.Options{Attempts: 1 + rng.IntN(2)},
 	}
 	s.world = sim.World[order.Order, payment.Answer]{
 		Cache: idemtest.NewCache[payment.Answer](), Store: idemtest.NewStore(s.pay),

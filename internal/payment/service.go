@@ -37,10 +37,6 @@ var errNoReason = errors.New("payment: the guard came to no decision and gave no
 type Options struct {
 	Instance string       // name of this process in results
 	Limits   order.Limits // of what Decode accepts
-	// HoldLimit is how long one delivery may wait for a dependency that is down, all in all,
-	// before it is given back; default 120 s. It must stay well under the consume timeout, or
-	// the client gives the message back while it is still being handled.
-	HoldLimit time.Duration
 	// Attempts is how often a failure of a single request is tried in place; default 3.
 	Attempts int
 	// Redeliveries is how often the broker delivers a message again before it becomes a dead
@@ -86,9 +82,6 @@ type Service struct {
 func NewService(
 	guard Guard, quarantine Quarantine, results Results, database, topic *idem.Hold, opts Options,
 ) *Service {
-	if opts.HoldLimit <= 0 {
-		opts.HoldLimit = 120 * time.Second
-	}
 	if opts.Attempts <= 0 {
 		opts.Attempts = 3
 	}
@@ -115,8 +108,8 @@ func NewService(
 
 // Handle takes one delivery to its outcome: decode, decide, quarantine what is not to be paid,
 // answer the caller, and only then say Acknowledge. A crash before that leaves the message with
-// the broker, and its next delivery finds whatever was done. Whatever cannot be finished within
-// the hold limit is given back.
+// the broker, and its next delivery finds whatever was done. Whatever cannot be finished before ctx
+// ends, because a dependency is down, is given back.
 func (s *Service) Handle(ctx context.Context, m Message) Disposition {
 	return s.handle(ctx, m, false)
 }
@@ -131,9 +124,6 @@ func (s *Service) HandleDeadLetter(ctx context.Context, m Message) Disposition {
 
 func (s *Service) handle(ctx context.Context, m Message, lastTry bool) Disposition {
 	start := s.opts.Now()
-	ctx, cancel := context.WithTimeout(ctx, s.opts.HoldLimit)
-	defer cancel()
-
 	e := Event{Message: m}
 	e.Message.Body = nil
 	o, err := order.Decode(m.Key, m.Body, s.opts.Limits)

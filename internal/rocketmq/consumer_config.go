@@ -58,7 +58,8 @@ type ConsumerConfig struct {
 	// MaxRedeliveries is how often a message comes again before it becomes a dead letter.
 	// Default 16. Zero is not possible: the client would make every first failure a dead letter.
 	MaxRedeliveries int
-	// HandlerTimeout ends the handler's context. Default 150 s.
+	// HandlerTimeout ends the handler's context: a delivery that waits for what is down must be
+	// given back in time. Default 2 min.
 	HandlerTimeout time.Duration
 	// ConsumeTimeout is when the client sends a message back whose handler has not returned,
 	// and does not tell the handler. Default 5 min, and at least twice the handler timeout.
@@ -97,7 +98,7 @@ const (
 	defaultConcurrency     = 1024
 	maxConcurrency         = 8192
 	defaultMaxRedeliveries = 16
-	defaultHandlerTimeout  = 150 * time.Second
+	defaultHandlerTimeout  = 2 * time.Minute
 	defaultConsumeTimeout  = 5 * time.Minute
 	defaultStartAttempts   = 8
 	maxStartAttempts       = 1000

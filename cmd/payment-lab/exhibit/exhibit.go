@@ -128,8 +128,8 @@ func (e *exhibit) openBroker() (err error) {
 	service := payment.NewService(flow, mysql.NewQuarantine(e.db), e.results,
 		idem.NewHold(idem.HoldOptions{}), idem.NewHold(idem.HoldOptions{}),
 		payment.Options{
-			Instance: instance, HoldLimit: e.cfg.Hold.Limit,
-			Observe: func(_ context.Context, event payment.Event) { e.metrics.Observe(event) },
+			Instance: instance,
+			Observe:  func(_ context.Context, event payment.Event) { e.metrics.Observe(event) },
 		})
 	handle := func(ctx context.Context, m payment.Message) payment.Disposition {
 		return service.Handle(textbook.WithMessageID(ctx, m.ID), m)
@@ -137,7 +137,8 @@ func (e *exhibit) openBroker() (err error) {
 	e.orders, err = rocketmq.NewConsumer(rocketmq.ConsumerConfig{
 		NameServers: e.cfg.RocketMQ.NameServers, Group: e.cfg.RocketMQ.Group,
 		Topic: e.cfg.RocketMQ.Topic, Tag: e.cfg.RocketMQ.Tag, Instance: instance,
-		Concurrency: goroutines, WriteTopics: []string{e.cfg.RocketMQ.ResultTopic},
+		Concurrency: goroutines, HandlerTimeout: e.cfg.Hold.Limit,
+		WriteTopics: []string{e.cfg.RocketMQ.ResultTopic},
 	}, handle, e.log)
 	return err
 }

@@ -196,8 +196,7 @@ const (
 // slowEnv makes all limits of a delivery short.
 func slowEnv() []string {
 	return []string{
-		"PAYMENT_HOLD_LIMIT_SECONDS=3", "PAYMENT_ROCKETMQ_HANDLER_TIMEOUT_SECONDS=4",
-		"PAYMENT_ROCKETMQ_CONSUME_TIMEOUT_SECONDS=8",
+		"PAYMENT_HOLD_LIMIT_SECONDS=3", "PAYMENT_ROCKETMQ_CONSUME_TIMEOUT_SECONDS=8",
 	}
 }
 

@@ -25,8 +25,7 @@ const (
 // lateEnv lets a consumer finish what it had begun, however long it was stopped.
 func lateEnv() []string {
 	return []string{
-		"PAYMENT_HOLD_LIMIT_SECONDS=600", "PAYMENT_ROCKETMQ_HANDLER_TIMEOUT_SECONDS=900",
-		"PAYMENT_ROCKETMQ_CONSUME_TIMEOUT_SECONDS=1800",
+		"PAYMENT_HOLD_LIMIT_SECONDS=600", "PAYMENT_ROCKETMQ_CONSUME_TIMEOUT_SECONDS=1800",
 	}
 }
 
