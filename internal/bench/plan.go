@@ -60,6 +60,8 @@ type Plan struct {
 	Quick bool
 	// Rounds is how often each lane runs.
 	Rounds int
+	// WarmUp is how long each of the runs before them takes, which count for nothing.
+	WarmUp time.Duration
 	// Time is how long a run of throughput takes at most.
 	Time time.Duration
 	// Backlog, Hot, Rows and Repeats are numbers of messages: of new orders, of orders of one payee,
@@ -112,13 +114,13 @@ func NewPlan(quick bool) Plan {
 	rates := []int{200, 1000, 5000}
 	if quick {
 		return Plan{
-			Quick: true, Rounds: 2, Time: 2 * time.Second,
+			Quick: true, Rounds: 2, WarmUp: 6 * time.Second, Time: 2 * time.Second,
 			Backlog: 1_000_000, Hot: 60_000, Rows: 50_000, Repeats: 100_000,
 			Rates: rates, Latency: 3 * time.Second, LatencyRounds: 2, Memory: 8 * time.Second,
 		}
 	}
 	return Plan{
-		Rounds: 5, Time: 6 * time.Second,
+		Rounds: 5, WarmUp: 20 * time.Second, Time: 6 * time.Second,
 		Backlog: 1_000_000, Hot: 200_000, Rows: 150_000, Repeats: 300_000,
 		Rates: rates, Latency: 15 * time.Second, LatencyRounds: 5, Memory: time.Minute,
 	}

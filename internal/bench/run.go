@@ -13,7 +13,7 @@ import (
 
 // How often a run's count is read, and how long nothing may happen.
 const (
-	sampleEvery = 50 * time.Millisecond
+	sampleEvery = 200 * time.Millisecond
 	startLimit  = time.Minute
 	stallLimit  = 30 * time.Second
 )
