@@ -7,10 +7,10 @@ import (
 
 // What is live here is small, some ten megabytes, and what is thrown away is much: a few kilobytes
 // for each message. By default the collector would run many times a second, and scan the stacks of
-// a thousand handlers each time. So the heap may grow to five times what is live; beyond softLimit
+// a thousand handlers each time. So the heap may grow to four times what is live; beyond softLimit
 // bytes, which large messages can reach, the collector works harder instead.
 const (
-	collectAt = 400 // per cent of what is live
+	collectAt = 300 // per cent of what is live
 	softLimit = 256 << 20
 )
 
