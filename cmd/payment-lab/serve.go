@@ -72,12 +72,18 @@ func (v visit) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, v.close(stack)) }()
+	if err := stack.WriteEnv(envOf(stack)); err != nil {
+		return err
+	}
 	fmt.Fprintln(v.out, "starting two consumers")
 	return v.show(ctx, listener, stage.Config{
 		Stack: stack, Programs: filepath.Dir(self), Self: self, Prepare: prepare,
 		State: page.NewState(time.Now),
 	})
 }
+
+// envOf is the file with the variables that let payment-consumer, in a terminal, reach the servers.
+func envOf(stack *devstack.Stack) string { return filepath.Join(stack.Data(), "env") }
 
 // show serves the page until ctx ends.
 func (v visit) show(ctx context.Context, listener net.Listener, cfg stage.Config) (err error) {
@@ -96,9 +102,10 @@ func (v visit) show(ctx context.Context, listener net.Listener, cfg stage.Config
 	fmt.Fprintf(v.out, `
   the page     %s
   data, logs   %s
+  a terminal   . %s    then: build/payment-consumer audit
 
 Ctrl-C ends everything.
-`, address, cfg.Stack.Data())
+`, address, cfg.Stack.Data(), envOf(cfg.Stack))
 	if !v.noBrowser {
 		defer openBrowser(ctx, address)()
 	}
