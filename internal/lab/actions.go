@@ -7,6 +7,14 @@ type Action struct {
 	Group string // where its button stands; empty for those that have none
 	// Exclusive actions change what runs, and no two of them run at once.
 	Exclusive bool
+	// Anew begins a new ledger: what is under way is called off, as nothing will answer it any
+	// more, and nothing else begins meanwhile.
+	Anew bool
+	// Single actions do not run twice at once: their numbers would be those of both.
+	Single bool
+	// Needs are the servers without which it could only wait. One that waits would keep the
+	// button away that starts the server.
+	Needs string
 	// Serial says that it is about one serial number, and can be asked for from its story.
 	Serial bool
 }
@@ -45,6 +53,13 @@ const (
 	ActQuarantineDiscard = "quarantine-discard"
 )
 
+// What actions need.
+const (
+	needRedis = "redis"
+	needPaid  = "broker mysql"
+	needAll   = "broker mysql redis"
+)
+
 // Groups are where buttons stand, in their order on the page.
 func Groups() []string { return []string{"messages", "consumers", "servers", "wrong"} }
 
@@ -57,16 +72,16 @@ func Actions() []Action {
 		{ID: ActAltered, Group: "messages", Serial: true},
 		{ID: ActOverdraft, Group: "messages"},
 		{ID: ActMalformed, Group: "messages"},
-		{ID: ActBurst, Group: "messages"},
-		{ID: ActReplay, Group: "messages", Exclusive: true},
+		{ID: ActBurst, Group: "messages", Single: true},
+		{ID: ActReplay, Group: "messages", Exclusive: true, Needs: needPaid},
 
-		{ID: ActKill, Group: "consumers", Exclusive: true},
-		{ID: ActAdd, Group: "consumers", Exclusive: true},
-		{ID: ActRemove, Group: "consumers", Exclusive: true},
-		{ID: ActRace, Group: "consumers", Exclusive: true},
-		{ID: ActCut, Group: "consumers", Exclusive: true},
+		{ID: ActKill, Group: "consumers", Exclusive: true, Needs: needPaid},
+		{ID: ActAdd, Group: "consumers", Exclusive: true, Needs: needPaid},
+		{ID: ActRemove, Group: "consumers", Exclusive: true, Needs: needPaid},
+		{ID: ActRace, Group: "consumers", Exclusive: true, Needs: needPaid},
+		{ID: ActCut, Group: "consumers", Exclusive: true, Needs: needPaid},
 
-		{ID: ActFlush, Group: "servers"},
+		{ID: ActFlush, Group: "servers", Needs: needRedis},
 		{ID: ActStopRedis, Group: "servers", Exclusive: true},
 		{ID: ActStartRedis, Group: "servers", Exclusive: true},
 		{ID: ActStopMySQL, Group: "servers", Exclusive: true},
@@ -74,10 +89,10 @@ func Actions() []Action {
 		{ID: ActStopBroker, Group: "servers", Exclusive: true},
 		{ID: ActStartBroker, Group: "servers", Exclusive: true},
 
-		{ID: ActCacheWas, Group: "wrong", Exclusive: true},
-		{ID: ActCheckAct, Group: "wrong", Exclusive: true},
-		{ID: ActMessageID, Group: "wrong", Exclusive: true},
-		{ID: ActRight, Group: "wrong", Exclusive: true},
+		{ID: ActCacheWas, Group: "wrong", Exclusive: true, Anew: true, Needs: needAll},
+		{ID: ActCheckAct, Group: "wrong", Exclusive: true, Anew: true, Needs: needAll},
+		{ID: ActMessageID, Group: "wrong", Exclusive: true, Anew: true, Needs: needAll},
+		{ID: ActRight, Group: "wrong", Exclusive: true, Anew: true, Needs: needAll},
 
 		{ID: ActQuarantineReplay},
 		{ID: ActQuarantineDiscard},

@@ -48,6 +48,15 @@ func (s *State) SetConsumers(all []Consumer) { set(s, partConsumers, &s.consumer
 // SetServers replaces what is known of the servers.
 func (s *State) SetServers(all []Program) { set(s, partServers, &s.servers, all) }
 
+// down says whether one of these servers does not run.
+func (s *State) down(names []string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.servers, func(p Program) bool {
+		return p.State == Down && slices.Contains(names, p.Name)
+	})
+}
+
 // SetMachine replaces what broker and consumers say of themselves.
 func (s *State) SetMachine(m Machine) { set(s, partMachine, &s.machine, m) }
 

@@ -205,7 +205,7 @@ func (s *Server) serveAction(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case errors.Is(err, errUnknownAction):
 		http.Error(w, err.Error(), http.StatusNotFound)
-	case errors.Is(err, errBusy), errors.Is(err, errTooMany):
+	case errors.Is(err, errBusy), errors.Is(err, errTooMany), errors.Is(err, errDown):
 		http.Error(w, err.Error(), http.StatusConflict)
 	case err != nil:
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)

@@ -115,12 +115,79 @@ func TestServer_ActBounds(t *testing.T) {
 			t.Errorf("%s: status %d, want %d", action, w.Code, status)
 		}
 	}
-	want(ActKill, http.StatusAccepted)
-	want(ActAdd, http.StatusConflict)
 	for range maxRunning - 1 {
 		want(ActSend, http.StatusAccepted)
 	}
+	want(ActBurst, http.StatusAccepted)
 	want(ActSend, http.StatusConflict)
+	// What waits for a server does not keep it from being started.
+	want(ActStartMySQL, http.StatusAccepted)
+	want(ActAdd, http.StatusConflict)
+}
+
+// Its numbers would be those of both.
+func TestServer_ActSingle(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.scene.act = func(ctx context.Context, _ string, _ Input, _ func(Line)) error {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	for _, want := range []int{http.StatusAccepted, http.StatusConflict} {
+		if w := f.request("POST", "/do/burst", ""); w.Code != want {
+			t.Errorf("status %d, want %d: %s", w.Code, want, w.Body)
+		}
+	}
+}
+
+// What could only wait for a server would keep the button away that starts it.
+func TestServer_ActNeeds(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.state.SetServers([]Program{{Name: "mysql", State: Down}, {Name: "redis", State: Up}})
+	for action, want := range map[string]int{
+		ActRace: http.StatusConflict, ActRight: http.StatusConflict,
+		ActSend: http.StatusAccepted, ActFlush: http.StatusAccepted,
+	} {
+		if w := f.request("POST", "/do/"+action, ""); w.Code != want {
+			t.Errorf("%s: status %d, want %d: %s", action, w.Code, want, w.Body)
+		}
+	}
+}
+
+// A new ledger answers nothing that was asked of the old one.
+func TestServer_ActAnew(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	release := make(chan struct{})
+	f.scene.act = func(ctx context.Context, action string, _ Input, _ func(Line)) error {
+		if action == ActRight {
+			<-release
+			return nil
+		}
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	if w := f.request("POST", "/do/send", ""); w.Code != http.StatusAccepted {
+		t.Fatalf("status %d", w.Code)
+	}
+	if w := f.request("POST", "/do/order-right", ""); w.Code != http.StatusAccepted {
+		t.Fatalf("status %d", w.Code)
+	}
+	if w := f.request("POST", "/do/flush", ""); w.Code != http.StatusConflict {
+		t.Errorf("something begins while the ledger is made: status %d", w.Code)
+	}
+	close(release)
+	f.tasks.wait.Wait()
+	frame, _ := f.state.Next(&Cursor{})
+	states := map[string]string{}
+	for _, task := range frame.Tasks {
+		states[task.Action] = task.State
+	}
+	want := map[string]string{ActSend: TaskOff, ActRight: TaskDone}
+	if diff := cmp.Diff(want, states); diff != "" {
+		t.Errorf("tasks (-want +got):\n%s", diff)
+	}
 }
 
 func TestServer_Story(t *testing.T) {

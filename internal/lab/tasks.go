@@ -3,14 +3,16 @@ package lab
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
 
 // Bounds of what may be asked for.
 const (
-	maxRunning = 8
+	maxRunning = 8 // besides one that is exclusive
 	maxLines   = 24
 	// taskLimit is how long one action may take: the longest wait for a broker that starts.
 	taskLimit = 4 * time.Minute
@@ -40,7 +42,11 @@ var (
 	errUnknownAction = errors.New("there is no such action")
 	errBusy          = errors.New("another action that changes the servers is still under way")
 	errTooMany       = errors.New("too many actions are under way")
+	errDown          = errors.New("a server that this needs is down: start it first")
 )
+
+// errCalledOff is the cause of the end of what was under way when a new ledger began.
+var errCalledOff = errors.New("called off: a new ledger begins")
 
 // tasks runs what pages ask for.
 type tasks struct {
@@ -52,15 +58,24 @@ type tasks struct {
 	stop context.CancelFunc
 	wait sync.WaitGroup
 
-	mu        sync.Mutex
-	made      int64
-	running   int
-	exclusive bool
+	mu      sync.Mutex
+	made    int64
+	running map[int64]*running
+}
+
+// running is a task that is under way.
+type running struct {
+	action Action
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	ended  chan struct{}
 }
 
 func newTasks(stage Stage, state *State, now func() time.Time) *tasks {
 	ctx, stop := context.WithCancel(context.Background())
-	return &tasks{stage: stage, state: state, now: now, ctx: ctx, stop: stop}
+	return &tasks{
+		stage: stage, state: state, now: now, ctx: ctx, stop: stop, running: map[int64]*running{},
+	}
 }
 
 // begin starts an action and returns the number of its task.
@@ -72,27 +87,52 @@ func (t *tasks) begin(id string, in Input) (int64, error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	switch {
-	case t.ctx.Err() != nil:
-		return 0, t.ctx.Err()
-	case actions[i].Exclusive && t.exclusive:
-		return 0, errBusy
-	case t.running >= maxRunning:
-		return 0, errTooMany
+	if err := t.refuse(actions[i]); err != nil {
+		return 0, err
 	}
 	t.made++
-	t.running++
-	t.exclusive = t.exclusive || actions[i].Exclusive
+	ctx, cancel := context.WithCancelCause(t.ctx)
+	r := &running{action: actions[i], ctx: ctx, cancel: cancel, ended: make(chan struct{})}
+	t.running[t.made] = r
 	task := Task{ID: t.made, Action: id, State: TaskRunning, Begun: t.now().UnixMilli()}
 	task.Lines = []Line{}
 	t.state.setTask(task)
-	t.wait.Go(func() { t.run(task, in, actions[i].Exclusive) })
+	t.wait.Go(func() { t.run(task, in, r) })
 	return task.ID, nil
 }
 
-func (t *tasks) run(task Task, in Input, exclusive bool) {
-	ctx, cancel := context.WithTimeout(t.ctx, taskLimit)
+// refuse says why an action cannot begin now. An exclusive one is never one too many: what is under
+// way may be waiting for the very server that it starts.
+func (t *tasks) refuse(a Action) error {
+	if err := t.ctx.Err(); err != nil {
+		return err
+	}
+	side := 0
+	for _, r := range t.running {
+		switch {
+		case r.action.Anew, a.Exclusive && r.action.Exclusive, a.Single && r.action.ID == a.ID:
+			return errBusy
+		case !r.action.Exclusive:
+			side++
+		}
+	}
+	switch {
+	case !a.Exclusive && side >= maxRunning:
+		return errTooMany
+	case t.state.down(strings.Fields(a.Needs)):
+		return errDown
+	}
+	return nil
+}
+
+func (t *tasks) run(task Task, in Input, r *running) {
+	defer close(r.ended)
+	defer r.cancel(nil)
+	ctx, cancel := context.WithTimeout(r.ctx, taskLimit)
 	defer cancel()
+	if r.action.Anew {
+		t.callOff(task.ID)
+	}
 	var telling sync.Mutex
 	tell := func(l Line) {
 		telling.Lock()
@@ -104,18 +144,33 @@ func (t *tasks) run(task Task, in Input, exclusive bool) {
 	}
 	err := t.stage.Do(ctx, task.Action, in, tell)
 	t.mu.Lock()
-	t.running--
-	if exclusive {
-		t.exclusive = false
-	}
+	delete(t.running, task.ID)
 	t.mu.Unlock()
 	telling.Lock()
 	defer telling.Unlock()
 	task.State, task.Ended = TaskDone, t.now().UnixMilli()
-	if err != nil {
+	switch {
+	case err == nil:
+	case errors.Is(context.Cause(r.ctx), errCalledOff):
+		task.State = TaskOff
+	default:
 		task.State, task.Error = TaskFailed, err.Error()
 	}
 	t.state.setTask(task)
+}
+
+// callOff ends all tasks but one, and waits for their end.
+func (t *tasks) callOff(but int64) {
+	t.mu.Lock()
+	others := maps.Clone(t.running)
+	t.mu.Unlock()
+	delete(others, but)
+	for _, r := range others {
+		r.cancel(errCalledOff)
+	}
+	for _, r := range others {
+		<-r.ended
+	}
 }
 
 // close calls off what runs and waits for it.

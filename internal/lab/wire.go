@@ -172,7 +172,7 @@ type Line struct {
 type Task struct {
 	ID     int64  `json:"id"`
 	Action string `json:"action"`
-	State  string `json:"state"` // running, done or failed
+	State  string `json:"state"` // running, done, failed or off
 	Begun  int64  `json:"begun"` // Unix milliseconds
 	Ended  int64  `json:"ended,omitempty"`
 	Lines  []Line `json:"lines"`
@@ -185,6 +185,7 @@ const (
 	TaskRunning = "running"
 	TaskDone    = "done"
 	TaskFailed  = "failed"
+	TaskOff     = "off" // called off, as a new ledger has begun
 )
 
 // Frame is what a page has not seen yet. What did not change is left out.

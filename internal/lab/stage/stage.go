@@ -202,6 +202,7 @@ func (s *Stage) Do(
 		return fmt.Errorf("the stage has no %q", action)
 	}
 	err := do(ctx, in, tell)
+	s.watchServers(ctx) // which decide what can be asked for next
 	s.wake()
 	return err
 }
