@@ -1,6 +1,7 @@
 // Takes frames from the lab and hands them to the parts of the page; sends what is asked for back.
 
 import * as charts from "./charts.js";
+import { moves } from "./dots.js";
 import * as flow from "./flow.js";
 import * as tour from "./tour.js";
 import * as views from "./views.js";
@@ -10,14 +11,20 @@ const token = document.querySelector("meta[name=token]").content;
 const shownResults = 25;
 const say = (words) => { byId("told").textContent = words; };
 
-/** act asks for an action. What becomes of it comes with the frames. */
-async function act(id, input = {}) {
+const asked = new Map(); // buttons that were pressed, by the task that is not in a frame yet
+
+/** act asks for an action. What becomes of it comes with the frames; a button shows at once that it
+ * was pressed, however busy the lab is. */
+async function act(id, input = {}, button) {
+  button?.classList.add("asked");
   try {
     const response = await fetch(`/do/${id}`, {
       method: "POST", headers: { "X-Lab-Token": token }, body: new URLSearchParams(input),
     });
     if (!response.ok) throw new Error((await response.text()).trim());
+    if (button) asked.set((await response.json()).task, button);
   } catch (error) {
+    button?.classList.remove("asked");
     failed(error);
   }
 }
@@ -31,7 +38,7 @@ function failed(error) {
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-act]");
-  if (button) act(button.dataset.act);
+  if (button) act(button.dataset.act, {}, button);
 });
 
 let audit = null;
@@ -84,7 +91,7 @@ function showResults(deliveries) {
   byId("results-empty").hidden = true;
   table.hidden = false;
   const rows = table.tBodies[0];
-  rows.prepend(...deliveries.map(result).reverse());
+  rows.prepend(...deliveries.slice(-shownResults).map(result).reverse());
   while (rows.rows.length > shownResults) rows.lastElementChild.remove();
   flow.last(deliveries.at(-1));
 }
@@ -123,13 +130,16 @@ function showTasks(all) {
     }
   }
   running = now;
-  const busy = new Set(all.filter((t) => t.state === "running").map((t) => t.action));
-  const exclusive = [...busy].some((id) => (
-    document.querySelector(`[data-act="${id}"][data-exclusive]`)));
+  const busy = all.filter((t) => now.has(t.id)).map((t) => t.action);
   for (const button of document.querySelectorAll("button[data-act]")) {
-    button.classList.toggle("busy", busy.has(button.dataset.act));
+    button.classList.toggle("busy", busy.includes(button.dataset.act));
   }
-  flow.lock(exclusive);
+  for (const [id, button] of asked) {
+    if (id > all.at(-1).id) continue;
+    asked.delete(id);
+    button.classList.remove("asked");
+  }
+  flow.lock(busy);
 }
 
 function fresh(frame) {
@@ -149,7 +159,7 @@ function show(frame) {
   if (frame.servers) flow.servers(frame.servers);
   if (frame.consumers) flow.consumers(frame.consumers);
   if (frame.machine) flow.machine(frame.machine);
-  if (frame.moves) flow.moves(frame.moves);
+  if (frame.moves) moves(frame.moves);
   if (frame.counts) flow.counts(frame.counts);
   if (frame.deliveries) showResults(frame.deliveries);
   if (frame.money) showMoney(frame.money);
@@ -174,5 +184,13 @@ byId("verdict").addEventListener("click", () => {
   rules.hidden = !rules.hidden;
   byId("verdict").setAttribute("aria-expanded", String(!rules.hidden));
 });
+
+const theme = byId("theme");
+theme.value = document.documentElement.dataset.theme;
+theme.addEventListener("change", () => {
+  document.documentElement.dataset.theme = theme.value;
+  localStorage.setItem("theme", theme.value);
+});
+
 tour.begin();
 listen();

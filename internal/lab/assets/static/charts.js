@@ -34,7 +34,8 @@ function frame(svg, most, unit) {
     shape("line", { class: "grid", x1: 0, x2: width, y1: y(0), y2: y(0) }),
     shape("line", { class: "grid", x1: 0, x2: width, y1: y(most), y2: y(most) }),
     shape("text", { x: 0, y: y(most) - 3 }, unit(most)),
-    shape("text", { x: 0, y: height - 2 }, "−3 min"),
+    shape("text", { x: 0, y: height - 2 }, text("chart.begin")),
+    shape("text", { x: width, y: height - 2, class: "end" }, text("chart.end")),
   );
   return { x, y, bar: Math.max(width / kept, 1) };
 }
