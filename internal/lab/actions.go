@@ -8,7 +8,7 @@ type Action struct {
 	// Exclusive actions change what runs, and no two of them run at once.
 	Exclusive bool
 	// Anew begins a new ledger: what is under way is called off, as nothing will answer it any
-	// more, and nothing else begins meanwhile.
+	// more, and nothing else begins meanwhile. Only servers are stopped and started to the end.
 	Anew bool
 	// Single actions do not run twice at once: their numbers would be those of both.
 	Single bool
@@ -53,6 +53,17 @@ const (
 	ActQuarantineDiscard = "quarantine-discard"
 )
 
+// bars says whether an action that is under way keeps another one from beginning.
+func (a Action) bars(next Action) bool {
+	switch {
+	case a.Anew, a.Single && a.ID == next.ID:
+		return true
+	case next.Anew:
+		return a.Exclusive && a.Group == groupServers
+	}
+	return a.Exclusive && next.Exclusive
+}
+
 // What actions need.
 const (
 	needRedis = "redis"
@@ -61,7 +72,9 @@ const (
 )
 
 // Groups are where buttons stand, in their order on the page.
-func Groups() []string { return []string{"messages", "consumers", "servers", "wrong"} }
+func Groups() []string { return []string{"messages", "consumers", groupServers, "wrong"} }
+
+const groupServers = "servers"
 
 // Actions are all that there are, in their order on the page.
 func Actions() []Action {
@@ -81,13 +94,13 @@ func Actions() []Action {
 		{ID: ActRace, Group: "consumers", Exclusive: true, Needs: needPaid},
 		{ID: ActCut, Group: "consumers", Exclusive: true, Needs: needPaid},
 
-		{ID: ActFlush, Group: "servers", Needs: needRedis},
-		{ID: ActStopRedis, Group: "servers", Exclusive: true},
-		{ID: ActStartRedis, Group: "servers", Exclusive: true},
-		{ID: ActStopMySQL, Group: "servers", Exclusive: true},
-		{ID: ActStartMySQL, Group: "servers", Exclusive: true},
-		{ID: ActStopBroker, Group: "servers", Exclusive: true},
-		{ID: ActStartBroker, Group: "servers", Exclusive: true},
+		{ID: ActFlush, Group: groupServers, Needs: needRedis},
+		{ID: ActStopRedis, Group: groupServers, Exclusive: true},
+		{ID: ActStartRedis, Group: groupServers, Exclusive: true},
+		{ID: ActStopMySQL, Group: groupServers, Exclusive: true},
+		{ID: ActStartMySQL, Group: groupServers, Exclusive: true},
+		{ID: ActStopBroker, Group: groupServers, Exclusive: true},
+		{ID: ActStartBroker, Group: groupServers, Exclusive: true},
 
 		{ID: ActCacheWas, Group: "wrong", Exclusive: true, Anew: true, Needs: needAll},
 		{ID: ActCheckAct, Group: "wrong", Exclusive: true, Anew: true, Needs: needAll},

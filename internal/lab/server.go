@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -157,6 +158,15 @@ func (pageData) StepNames() []string { return []string{"wait", "cache", "find", 
 // Outcomes are what can become of a message.
 func (pageData) Outcomes() []string {
 	return []string{"paid", "declined", "duplicate", "conflict", "rejected"}
+}
+
+// Most is how many actions may be under way besides one that is exclusive.
+func (pageData) Most() int { return maxRunning }
+
+// Action returns the action with an ID.
+func (d pageData) Action(id string) Action {
+	i := slices.IndexFunc(d.Actions, func(a Action) bool { return a.ID == id })
+	return d.Actions[i]
 }
 
 // In returns the actions of a group.

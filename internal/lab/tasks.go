@@ -109,10 +109,10 @@ func (t *tasks) refuse(a Action) error {
 	}
 	side := 0
 	for _, r := range t.running {
-		switch {
-		case r.action.Anew, a.Exclusive && r.action.Exclusive, a.Single && r.action.ID == a.ID:
+		if r.action.bars(a) {
 			return errBusy
-		case !r.action.Exclusive:
+		}
+		if !r.action.Exclusive {
 			side++
 		}
 	}

@@ -172,6 +172,8 @@ func names(servers []devstack.Server) string {
 
 // newLedger empties the database and the cache. No consumer runs.
 func (s *Stage) newLedger(ctx context.Context, o textbook.Order) error {
+	s.ledger.Add(1)
+	defer s.ledger.Add(1)
 	database := s.env()["PAYMENT_MYSQL_DATABASE"]
 	_, err := s.Stack.Query(ctx, "DROP DATABASE "+database+"; CREATE DATABASE "+database+
 		" CHARACTER SET utf8mb4")

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -72,6 +73,8 @@ type Stage struct {
 	last  order.Order // that was sent, to send again
 	made  int64       // orders
 	name  string      // of this run, in the names of its orders
+
+	ledger atomic.Int64 // counts them: up when one is about to go, and when the next is there
 
 	// connection guards db, which is opened anew with each ledger, and what was read from it: aside
 	// is the last message in quarantine that was told of.

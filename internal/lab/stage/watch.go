@@ -47,7 +47,10 @@ func (s *Stage) observe(ctx context.Context) {
 	every(databaseEvery, func(ctx context.Context) { s.watchMoney(ctx); s.watchAside(ctx) })
 	s.watch.Go(func() {
 		for ctx.Err() == nil {
-			s.State.SetAudit(s.audit(ctx))
+			of := s.ledger.Load()
+			if verdict := s.audit(ctx); s.ledger.Load() == of { // else it is about the one before
+				s.State.SetAudit(verdict)
+			}
 			wait, cancel := context.WithTimeout(ctx, auditEvery)
 			select {
 			case <-s.changed:

@@ -74,7 +74,7 @@ function result(d) {
   const first = d.first
     ? text("results.first", { first: `@outcome.${d.first}`, at: time(d.first_at) }) : d.reason;
   return make("tr", { "data-outcome": d.outcome, "data-serial": d.serial },
-    make("td", { class: "number" }, time(d.at)),
+    make("td", { class: "time" }, time(d.at)),
     make("td", {}, make("button", {
       class: "serial", on: () => views.story(d.serial, act).catch(failed),
     }, d.serial)),

@@ -43,7 +43,8 @@ function corners(spots) {
 
 /** timed gives each point the time in milliseconds at which a dot comes there and leaves. */
 function timed(points, travel) {
-  const far = points.map((p, i) => (i ? Math.hypot(p.x - points[i - 1].x, p.y - points[i - 1].y) : 0));
+  const far = points.map((p, i) => (
+    i ? Math.hypot(p.x - points[i - 1].x, p.y - points[i - 1].y) : 0));
   const whole = far.reduce((sum, d) => sum + d, 0) || 1;
   let at = 0;
   return points.map((p, i) => {
@@ -55,8 +56,7 @@ function timed(points, travel) {
 
 /** run moves a dot from spot to spot. A spot has a rest, in milliseconds, and perhaps something to
  * do when the dot comes there. */
-function run(spots, { travel, delay = 0, outcome, label }) {
-  if (alive >= maxDots || still.matches || document.hidden) return;
+function run({ spots, travel, delay = 0, outcome, label }) {
   const way = timed(corners(spots), travel);
   const duration = way.at(-1).leaves;
   const dot = make("span", { class: "dot", "data-outcome": outcome });
@@ -88,7 +88,7 @@ function drawSent(move) {
   const travel = 700;
   arrival.set(move.serial, performance.now() + travel);
   setTimeout(() => arrival.delete(move.serial), travel + 200);
-  run([spot("st-producer"), queue(move.queue)], { travel });
+  return { spots: [spot("st-producer"), queue(move.queue)], travel };
 }
 
 function drawDecided(move) {
@@ -96,23 +96,29 @@ function drawDecided(move) {
   const way = wayOf(move.by).map((step) => spot(`st-${step}`));
   way.at(-1).rest = 700;
   const consumers = { ...spot("st-consumers"), then: () => flash(move.consumer) };
-  run([queue(move.queue), consumers, ...way, spot("st-result", byId(`out-${move.outcome}`))], {
-    travel: 1500 + 250 * way.length, delay, outcome: move.outcome,
-    label: text(`outcome.${move.outcome}`),
-  });
+  const result = spot("st-result", byId(`out-${move.outcome}`));
+  return {
+    spots: [queue(move.queue), consumers, ...way, result], travel: 1500 + 250 * way.length, delay,
+    outcome: move.outcome, label: text(`outcome.${move.outcome}`),
+  };
 }
 
 function drawRejected(move) {
   const consumers = { ...spot("st-consumers"), rest: 600 };
-  run([queue(move.queue), consumers, spot("st-quarantine")], {
-    travel: 1200, delay: 300, outcome: move.outcome, label: text("outcome.rejected"),
-  });
+  return {
+    spots: [queue(move.queue), consumers, spot("st-quarantine")], travel: 1200, delay: 300,
+    outcome: move.outcome, label: text("outcome.rejected"),
+  };
 }
 
 const draw = { sent: drawSent, decided: drawDecided, rejected: drawRejected };
 
+/** moves starts a dot for each move, as far as there is room. All places are looked up before the
+ * first dot is there: each look after a change would lay out the page anew. */
 export function moves(all) {
-  for (const move of all) draw[move.kind]?.(move);
+  if (still.matches || document.hidden) return;
+  const ways = all.slice(0, maxDots - alive).map((move) => draw[move.kind]?.(move));
+  for (const way of ways) if (way) run(way);
 }
 
 /** lines draws the ways between the boxes. It is drawn anew when their places change. */

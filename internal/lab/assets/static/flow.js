@@ -63,9 +63,11 @@ let running = [];
 export function lock(actions) {
   running = actions;
   const buttons = [...document.querySelectorAll("button[data-act]")];
-  const under = buttons.filter((b) => actions.includes(b.dataset.act));
+  const under = buttons.filter((b) => b.closest(".group") && actions.includes(b.dataset.act));
   const anew = under.some((b) => b.dataset.anew !== undefined);
-  const exclusive = under.some((b) => b.dataset.exclusive !== undefined);
+  const exclusive = under.filter((b) => b.dataset.exclusive !== undefined);
+  const starting = exclusive.some((b) => b.closest('[data-group="servers"]'));
+  const many = actions.length - exclusive.length >= Number(byId("controls").dataset.most);
   for (const button of buttons) {
     const { act, needs = "", exclusive: alone, single } = button.dataset;
     const [what, server] = act.split(/-(?=redis$|mysql$|broker$)/);
@@ -74,7 +76,9 @@ export function lock(actions) {
     if (server && (what === "stop") === down.has(server)) why = `why.${what}`;
     else if (missing) why = `why.${missing}`;
     else if (anew) why = "why.anew";
-    else if (exclusive && alone !== undefined) why = "why.exclusive";
+    else if (button.dataset.anew !== undefined) why = starting ? "why.exclusive" : "";
+    else if (exclusive.length && alone !== undefined) why = "why.exclusive";
+    else if (many && alone === undefined) why = "why.many";
     else if (single !== undefined && actions.includes(act)) why = "why.single";
     button.disabled = why !== "";
     button.title = why && text(why);

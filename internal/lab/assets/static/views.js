@@ -18,6 +18,7 @@ export function tag(outcome) {
 /** bar shows where the time went: it is as wide as the steps' shares. */
 export function bar(steps) {
   const all = Object.entries(steps).filter(([, us]) => us > 0);
+  if (!all.length) return ""; // a consumer out of a textbook does not say
   const words = all.map(([step, us]) => `${text(`steps.${step}`)}: ${ms(us)} ms`).join("; ");
   const bars = make("span", { class: "times", role: "img", "aria-label": words, title: words });
   for (const [step, us] of all) {
@@ -62,7 +63,10 @@ function deliveries(all) {
     make("td", {}, time(d.at)), make("td", {}, tag(d.outcome)), make("td", {}, text(`by.${d.by}`)),
     make("td", {}, text("results.attempt.n", { n: d.attempt })), make("td", {}, d.consumer),
     make("td", {}, make("code", {}, `…${d.message.slice(-8)}`)), make("td", {}, bar(d.steps))));
-  return make("div", { class: "scroll" }, make("table", {},
+  const scroll = {
+    class: "scroll", tabindex: 0, role: "group", "aria-label": text("story.deliveries"),
+  };
+  return make("div", scroll, make("table", {},
     heads("results.at", "results.outcome", "results.by", "results.attempt", "results.consumer",
       "story.message", "results.steps"), make("tbody", {}, ...rows)));
 }
@@ -108,9 +112,14 @@ async function look(id) {
     make("h3", {}, text("quarantine.body")), make("pre", {}, decode(q.body_base64 ?? "")));
 }
 
-/** quarantine lists what is open. */
+let looks = 0;
+
+/** quarantine lists what is open. Of two that were asked for, the later one is shown, whichever
+ * answer comes first. */
 export async function quarantine(act, failed) {
+  const mine = ++looks;
   const all = await ask("/quarantine") ?? [];
+  if (mine !== looks) return;
   byId("quarantine-empty").hidden = all.length > 0;
   byId("aside").hidden = all.length === 0;
   byId("aside").tBodies[0].replaceChildren(...all.map((q) => make("tr", { "data-id": q.id },
