@@ -1,73 +1,139 @@
 // Labcheck visits the lab's page with a real browser: it presses each button with the mouse, and
 // wants what the button announces, on the page and in the database. It walks the guided tour by
-// keyboard, opens stories and the quarantine, and looks at the page on a phone, in the dark and in
-// Chinese. A message on the browser's console is a failure, and so is a request that leaves this
-// machine. With -shots it leaves a picture of each of these.
+// keyboard, opens stories and the quarantine, presses everything in random order, and looks at the
+// page in both languages, light and dark, on a desk and on a phone, with axe-core. It records a
+// burst, plays it to the page again, and measures what the page is busy with. A message on the
+// browser's console is a failure, and so is a request that leaves this machine. With -shots it
+// leaves pictures.
 //
-// It starts the lab itself, with real servers, and needs Chromium or Chrome. It is a module of its
-// own, so that the programs do not depend on what drives a browser.
+// It starts the lab itself, with real servers, and needs Chromium or Chrome, and npm, which fetches
+// axe-core. It is a module of its own, so that the programs do not depend on what drives a browser.
 //
-// usage: labcheck [-shots FOLDER] ROOT, the folder that holds build/payment-lab
+// usage: labcheck [-shots FOLDER] [-press 3m] [-seed N] ROOT, the folder that holds
+// build/payment-lab
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
 
 // Limits of a visit.
 const (
-	limit    = 20 * time.Minute
+	limit    = 30 * time.Minute
 	starting = 3 * time.Minute
 	ending   = time.Minute
 )
 
+// options are how to visit.
+type options struct {
+	root, shots, only string
+	press             time.Duration // in random order
+	seed              uint64
+	axe               string // the script
+}
+
 func main() {
-	shots := flag.String("shots", "", "leave pictures of the page in this `FOLDER`")
+	var opts options
+	flag.StringVar(&opts.shots, "shots", "", "leave pictures of the page in this `FOLDER`")
+	flag.DurationVar(&opts.press, "press", 3*time.Minute, "how long to press in random order")
+	flag.Uint64Var(&opts.seed, "seed", 0, "press in the order of this `NUMBER`; by chance if 0")
+	flag.StringVar(&opts.only, "only", "", "only the checks whose names match this `PATTERN`")
 	flag.Parse()
 	if flag.NArg() != 1 {
-		fmt.Fprintln(os.Stderr, "usage: labcheck [-shots FOLDER] ROOT")
+		flag.Usage()
 		os.Exit(2)
+	}
+	opts.root = flag.Arg(0)
+	if opts.seed == 0 {
+		opts.seed = rand.Uint64N(1_000_000) + 1
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	if err := run(ctx, flag.Arg(0), *shots); err != nil {
+	if err := run(ctx, opts); err != nil {
 		fmt.Fprintln(os.Stderr, "labcheck:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, root, shots string) (err error) {
-	if shots != "" {
-		if err := os.MkdirAll(shots, 0o755); err != nil {
+// browsers are the names of what can be driven.
+func browsers() []string {
+	return []string{
+		"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome",
+		"headless_shell", "headless-shell",
+		"/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+		"/Applications/Chromium.app/Contents/MacOS/Chromium",
+	}
+}
+
+// missing says what this machine lacks, before anything is started.
+func missing() error {
+	var lacks []error
+	if !slices.ContainsFunc(browsers(), func(name string) bool {
+		_, err := exec.LookPath(name)
+		return err == nil
+	}) {
+		lacks = append(lacks, errors.New("there is no Chromium and no Chrome, which shows the page: "+
+			"apt-get install chromium, or https://www.google.com/chrome"))
+	}
+	if _, err := exec.LookPath("npm"); err != nil {
+		lacks = append(lacks, errors.New("there is no npm, which fetches axe-core, the check of "+
+			"accessibility: apt-get install npm, or Node.js from https://nodejs.org"))
+	}
+	return errors.Join(lacks...)
+}
+
+func run(ctx context.Context, opts options) (err error) {
+	if err := missing(); err != nil {
+		return err
+	}
+	if opts.axe, err = fetchAxe(ctx, filepath.Join(opts.root, "tools", "labcheck")); err != nil {
+		return err
+	}
+	if opts.shots != "" {
+		if err := os.MkdirAll(opts.shots, 0o755); err != nil {
 			return err
 		}
 	}
-	address, end, err := startLab(ctx, root)
+	l, err := startLab(ctx, opts.root)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, end()) }()
-	v, leave, err := open(ctx, address, shots)
+	defer func() { err = errors.Join(err, l.end()) }()
+	v, leave, err := open(ctx, l, opts)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	failed := 0
+	return v.all(ctx)
+}
+
+// all makes the checks one after the other.
+func (v *visit) all(ctx context.Context) error {
+	only, err := regexp.Compile(v.opts.only)
+	if err != nil {
+		return err
+	}
+	begin, made, failed := time.Now(), 0, 0
 	for _, c := range checks() {
+		if !only.MatchString(c.name) {
+			continue
+		}
+		made++
 		begin := time.Now()
 		err := c.run(v)
 		err = errors.Join(err, v.complaints())
@@ -78,62 +144,15 @@ func run(ctx context.Context, root, shots string) (err error) {
 		}
 		fmt.Printf("%s  %5.1f s  %s\n", word, time.Since(begin).Seconds(), c.name)
 		if err != nil {
-			fmt.Println("       ", err)
+			fmt.Println("        " + strings.ReplaceAll(err.Error(), "\n", "\n        "))
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %d checks failed", failed, len(checks()))
+		return fmt.Errorf("%d of %d checks failed", failed, made)
 	}
-	fmt.Printf("labcheck: %d checks, all ok\n", len(checks()))
+	fmt.Printf("labcheck: %d checks, all ok, in %.0f s\n", made, time.Since(begin).Seconds())
 	return nil
-}
-
-var pageAddress = regexp.MustCompile(`http://\S+/\?token=\S+`)
-
-// startLab starts the lab and returns the address of its page, and what ends it.
-func startLab(ctx context.Context, root string) (address string, end func() error, err error) {
-	cmd := exec.CommandContext(ctx, filepath.Join(root, "build", "payment-lab"),
-		"--home", filepath.Join(root, ".stack"), "serve", "--no-browser")
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = ending
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return "", nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return "", nil, fmt.Errorf("%w: run make build", err)
-	}
-	found := make(chan string, 1)
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if at := pageAddress.FindString(lines.Text()); at != "" {
-				found <- at
-				break
-			}
-		}
-		_, _ = io.Copy(io.Discard, out)
-	}()
-	end = func() error {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		<-read
-		var status *exec.ExitError
-		if err := cmd.Wait(); !errors.As(err, &status) || status.ExitCode() != 130 {
-			return fmt.Errorf("the lab ended with %w, not as one that was interrupted", err)
-		}
-		return nil
-	}
-	select {
-	case address = <-found:
-		return address, end, nil
-	case <-read:
-		return "", nil, errors.Join(errors.New("the lab did not start"), cmd.Wait())
-	case <-time.After(starting):
-		return "", nil, errors.Join(errors.New("the lab takes too long to start"), end())
-	}
 }

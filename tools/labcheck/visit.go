@@ -2,67 +2,106 @@ package main
 
 import (
 	"context"
-	"encoding/json"
+	_ "embed" // scripts
 	"errors"
 	"fmt"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
 // patience is how long the effect of a button may take: a broker that starts takes a minute.
 const patience = 3 * time.Minute
 
-// visit is a browser with the page in it.
+// visit is a tab of a browser, with the lab's page in it.
 type visit struct {
-	ctx   context.Context
-	base  string
-	shots string
-	taken int
+	*diary
+	lab    *lab
+	ledger *ledger
+	ctx    context.Context // of the tab
+	opts   options
+	base   string // the address of the page, without its path
+}
 
+// diary is what all tabs of a browser write into.
+type diary struct {
 	mu       sync.Mutex
 	problems []string // since the last complaints
+	frames   []frame  // of the lab's stream, while they are recorded
+	record   bool
+	taken    int // pictures
+	looks    int // of axe
+	felt     feeling
 }
 
 // open starts a browser and opens the page.
-func open(ctx context.Context, address, shots string) (v *visit, leave func(), err error) {
-	at, err := url.Parse(address)
+func open(ctx context.Context, l *lab, opts options) (v *visit, leave func(), err error) {
+	at, err := url.Parse(l.address)
 	if err != nil {
 		return nil, nil, err
 	}
-	options := append([]chromedp.ExecAllocatorOption{}, chromedp.DefaultExecAllocatorOptions[:]...)
-	options = append(options, chromedp.DisableGPU)
+	database, err := openLedger(l.env)
+	if err != nil {
+		return nil, nil, err
+	}
+	exec := append([]chromedp.ExecAllocatorOption{}, chromedp.DefaultExecAllocatorOptions[:]...)
+	exec = append(exec, chromedp.DisableGPU)
 	if os.Geteuid() == 0 {
-		options = append(options, chromedp.NoSandbox) // which root cannot have
+		exec = append(exec, chromedp.NoSandbox) // which root cannot have
 	}
-	allocated, endAllocator := chromedp.NewExecAllocator(ctx, options...)
+	allocated, endAllocator := chromedp.NewExecAllocator(ctx, exec...)
 	tab, endTab := chromedp.NewContext(allocated)
-	leave = func() { endTab(); endAllocator() }
-	v = &visit{ctx: tab, base: at.Scheme + "://" + at.Host, shots: shots}
-	if err := v.listen(); err != nil {
-		leave()
-		return nil, nil, err
+	v = &visit{
+		diary: &diary{}, lab: l, ledger: database, ctx: tab, opts: opts,
+		base: at.Scheme + "://" + at.Host,
 	}
-	err = errors.Join(v.size(1440, 900), v.dark(false), v.do(chromedp.Navigate(address)))
-	if err != nil {
+	leave = func() { endTab(); endAllocator() }
+	if err := errors.Join(v.prepare(watchScript), v.do(chromedp.Navigate(l.address))); err != nil {
 		leave()
 		return nil, nil, err
 	}
 	return v, leave, nil
 }
 
-// listen notes what is on the console, and requests that go elsewhere.
-func (v *visit) listen() error {
+// tab opens another tab of the same browser, without a page.
+func (v *visit) tab(scripts ...[]byte) (*visit, func(), error) {
+	ctx, leave := chromedp.NewContext(v.ctx)
+	tab := *v
+	tab.ctx = ctx
+	if err := tab.prepare(scripts...); err != nil {
+		leave()
+		return nil, nil, err
+	}
+	return &tab, leave, nil
+}
+
+//go:embed inject/watch.js
+var watchScript []byte
+
+// prepare opens a tab as most people see it. The scripts run before those of each page in it.
+func (v *visit) prepare(scripts ...[]byte) error {
 	if err := chromedp.Do(v.ctx); err != nil { // opens the tab
 		return err
 	}
+	for _, script := range scripts {
+		_, err := chromedp.Call(v.ctx, page.AddScriptToEvaluateOnNewDocument,
+			page.AddScriptToEvaluateOnNewDocumentParams{Source: string(script)})
+		if err != nil {
+			return err
+		}
+	}
+	return errors.Join(v.listen(), v.size(desktop), v.dark(false))
+}
+
+// listen notes what is on the console, requests that go elsewhere, and frames of the lab.
+func (v *visit) listen() error {
 	messages := chromedp.Console(v.ctx)
 	go func() {
 		for m, err := range messages {
@@ -76,8 +115,13 @@ func (v *visit) listen() error {
 		return err
 	}
 	return chromedp.Listen(v.ctx, func(event any) {
-		if sent, ok := event.(*network.EventRequestWillBeSent); ok && v.outside(sent.Request.URL) {
-			v.note("a request leaves the page: %s", sent.Request.URL)
+		switch event := event.(type) {
+		case *network.EventRequestWillBeSent:
+			if v.outside(event.Request.URL) {
+				v.note("a request leaves the page: %s", event.Request.URL)
+			}
+		case *network.EventEventSourceMessageReceived:
+			v.recorded(event)
 		}
 	})
 }
@@ -87,14 +131,14 @@ func (v *visit) outside(address string) bool {
 	return !strings.HasPrefix(address, v.base+"/") && !strings.HasPrefix(address, "data:")
 }
 
-func (v *visit) note(format string, args ...any) {
+func (v *diary) note(format string, args ...any) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.problems = append(v.problems, fmt.Sprintf(format, args...))
 }
 
 // complaints returns what was noted since the last call.
-func (v *visit) complaints() error {
+func (v *diary) complaints() error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var all []error
@@ -131,92 +175,17 @@ func (v *visit) until(what, expression string) error {
 	}
 }
 
-// press clicks on the button of an action, waits until it has done its work, and returns what the
-// page says has happened.
-func (v *visit) press(action string) (string, error) {
-	id, err := v.click(fmt.Sprintf(`.group [data-act=%q]`, action), action)
-	if err != nil {
-		return "", err
-	}
-	return v.told(action, id)
-}
+// screen is a size in pixels.
+type screen struct{ width, height int64 }
 
-// newest is the number of the last task of an action, 0 if there was none.
-const newest = `Math.max(0, ...[...document.querySelectorAll('#tasks [data-action=%q]')]
-  .map((e) => Number(e.dataset.task)))`
+// Sizes of the page.
+var (
+	desktop = screen{1440, 900} //nolint:gochecknoglobals // a constant, which Go has none of
+	phone   = screen{390, 844}  //nolint:gochecknoglobals // a constant, which Go has none of
+)
 
-// click clicks on something, and returns the number of the task that it begins.
-func (v *visit) click(selector, action string) (int64, error) {
-	before, err := eval[int64](v, fmt.Sprintf(newest, action))
-	if err != nil {
-		return 0, err
-	}
-	enabled := fmt.Sprintf("!document.querySelector(%q).disabled", selector)
-	if err := v.until(action+" to be possible", enabled); err != nil {
-		return 0, err
-	}
-	if err := v.do(chromedp.Click(selector, chromedp.NodeVisible)); err != nil {
-		return 0, fmt.Errorf("%s: %w", action, err)
-	}
-	begun := fmt.Sprintf(newest+" > %d", action, before)
-	if err := v.until(action+" to begin", begun); err != nil {
-		return 0, err
-	}
-	return eval[int64](v, fmt.Sprintf(newest, action))
-}
-
-// told waits for the end of a task and returns its words.
-func (v *visit) told(action string, id int64) (string, error) {
-	task := fmt.Sprintf(`document.querySelector('#tasks [data-task="%d"]')`, id)
-	if err := v.until(action+" to end", task+`.dataset.state !== "running"`); err != nil {
-		return "", err
-	}
-	text, err := eval[string](v, task+".innerText")
-	if err != nil {
-		return "", err
-	}
-	state, err := eval[string](v, task+".dataset.state")
-	if err == nil && state != "done" {
-		err = fmt.Errorf("%s: %s", action, text)
-	}
-	return text, err
-}
-
-// verdict waits until the audit's verdict, which is always in sight, is of a kind and names a rule.
-func (v *visit) verdict(state, words string) error {
-	return v.until("the verdict "+state, fmt.Sprintf(`document.querySelector("#verdict").dataset.state
-  === %q && document.querySelector("#verdict-text").textContent.includes(%q)`, state, words))
-}
-
-// stored is what the database holds of a serial, as payment-consumer why says.
-type stored struct {
-	Why struct {
-		Database struct {
-			Payment *struct {
-				Status string `json:"status"`
-			} `json:"payment"`
-			Entries []struct{} `json:"entries"`
-		} `json:"database"`
-	} `json:"why"`
-	Deliveries []struct {
-		Outcome string `json:"outcome"`
-		By      string `json:"by"`
-	} `json:"deliveries"`
-}
-
-func (v *visit) stored(serial string) (s stored, err error) {
-	text, err := eval[string](v, fmt.Sprintf(`fetch("/story/%s").then((r) => r.text())`, serial))
-	if err != nil {
-		return s, err
-	}
-	if err := json.Unmarshal([]byte(text), &s); err != nil {
-		return s, fmt.Errorf("the story of %s is %q: %w", serial, text, err)
-	}
-	return s, nil
-}
-
-func (v *visit) size(width, height int64) error {
-	return v.do(chromedp.EmulateViewport(width, height))
+func (v *visit) size(s screen) error {
+	return v.do(chromedp.EmulateViewport(s.width, s.height))
 }
 
 func (v *visit) dark(on bool) error {
@@ -230,19 +199,8 @@ func (v *visit) dark(on bool) error {
 	return err
 }
 
-// shot leaves a picture of what is in sight.
-func (v *visit) shot(name string) error {
-	if v.shots == "" {
-		return nil
-	}
-	if _, err := eval[bool](v, "scrollTo(0, 0), true"); err != nil {
-		return err
-	}
-	picture, err := chromedp.Run(v.ctx, chromedp.CaptureScreenshot())
-	if err != nil {
-		return err
-	}
-	v.taken++
-	file := filepath.Join(v.shots, fmt.Sprintf("%02d-%s.png", v.taken, name))
-	return os.WriteFile(file, picture, 0o644)
+// load opens the page anew, in a language.
+func (v *visit) load(language string) error {
+	return errors.Join(v.do(chromedp.Navigate(v.base+"/?lang="+language)),
+		v.until("the page", `document.querySelector("#consumers li") !== null`))
 }
