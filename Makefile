@@ -130,11 +130,14 @@ compose-check: ## validate docker-compose.yml, for which no engine is needed
 # The same for Kubernetes' libraries.
 kube-check: ## validate deploy/kubernetes, for which no cluster is needed
 	@cd tools/kubecheck && go vet ./... && go test -count=1 ./... && go run . ../..
-# The same for what drives a browser, which has to be there: Chromium or Chrome.
+
+# The same for what drives a browser, which has to be there: Chromium or Chrome; and npm.
 SHOTS :=
-lab-check: build ## press every button of the lab's page in a browser; SHOTS=folder for pictures
+PRESS := 3m
+lab-check: build ## the lab's page in a browser; SHOTS=folder for pictures, PRESS=1m, SEED=n
 	@cd tools/labcheck && go vet ./... && go test -count=1 ./... && \
-		go run . $(if $(SHOTS),-shots $(abspath $(SHOTS))) ../..
+		go run . -press $(PRESS) $(if $(SEED),-seed $(SEED)) \
+		$(if $(SHOTS),-shots $(abspath $(SHOTS))) ../..
 
 # The same for Prometheus' libraries.
 WRITE :=
