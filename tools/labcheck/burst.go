@@ -25,7 +25,7 @@ const (
 	replays = 3
 	// frameCost is the thread's own time for a frame, in milliseconds, with all that it moves and
 	// draws. Nobody else's work counts in it, and it is what is judged in the first place.
-	frameCost = 35
+	frameCost = 60
 	// longTask is how long half of the tasks over 50 ms may take, in milliseconds. The greatest says
 	// more about a busy machine than about the page, and is only told.
 	longTask = 200
