@@ -332,17 +332,18 @@ func wrong(order string, want rows, words string, actions ...string) func(*visit
 		if r, err := v.ledger.count(v.ctx); err != nil || r != (rows{}) {
 			return errors.Join(err, fmt.Errorf("the new ledger is not empty: %+v", r))
 		}
+		var begin time.Time
 		if err := v.changes(want, func() error {
 			for _, action := range actions {
 				if _, err := v.press(action); err != nil {
 					return err
 				}
 			}
+			begin = time.Now()
 			return nil
 		}); err != nil {
 			return err
 		}
-		begin := time.Now()
 		if err := v.verdict("violated", words); err != nil {
 			return err
 		}
