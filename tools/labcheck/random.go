@@ -99,12 +99,27 @@ func (p *presser) turn() error {
 	}
 	next := p.deck[i]
 	p.deck = slices.Delete(p.deck, i, i+1)
+	if err := p.lastLook(next); err != nil {
+		return err
+	}
 	if _, err := p.click(fmt.Sprintf(`.group [data-act=%q]`, next), next); err != nil {
 		return err
 	}
 	p.pressed[next]++
 	time.Sleep(time.Duration(100+p.rng.IntN(1200)) * time.Millisecond)
 	return nil
+}
+
+// lastLook audits a ledger that is about to be thrown away, if it has to be right.
+func (p *presser) lastLook(next string) error {
+	if !strings.HasPrefix(next, "order-") {
+		return nil
+	}
+	wrong, err := p.wrongInForce()
+	if err != nil || wrong {
+		return err
+	}
+	return p.lab.audit(p.ctx)
 }
 
 // allWrong says whether each wrong order had its turn.
