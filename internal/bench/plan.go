@@ -129,13 +129,13 @@ func NewPlan(quick bool) Plan {
 // newOrders are the lanes that pay. Those that are compared most closely are neighbours.
 func newOrders() []Lane {
 	return []Lane{
-		{Workload: WorkloadNew, Variant: VariantDrop},
-		{Workload: WorkloadNew, Variant: VariantTextbook},
-		{Workload: WorkloadNew, Variant: VariantService},
 		{Workload: WorkloadNew, Variant: VariantTraced},
 		{Workload: WorkloadNew, Variant: VariantUnobserved},
-		{Workload: WorkloadNew, Variant: VariantUnsafe},
+		{Workload: WorkloadNew, Variant: VariantDrop},
+		{Workload: WorkloadNew, Variant: VariantService},
+		{Workload: WorkloadNew, Variant: VariantTextbook},
 		{Workload: WorkloadNew, Variant: VariantNoResults},
+		{Workload: WorkloadNew, Variant: VariantUnsafe},
 		{Workload: WorkloadHot, Variant: VariantNoResults},
 		{Workload: WorkloadRows, Variant: VariantNoResults},
 		{Workload: WorkloadHot, Variant: VariantService, Side: true},

@@ -13,8 +13,9 @@ type Result struct {
 	Quick   bool    `json:"quick"`
 	Seconds float64 `json:"seconds"`
 	Machine Machine `json:"machine"`
-	// Ratios are the medians of what is compared, divided: "new:service/textbook" is how much
-	// faster the service is with new orders. For those that begin with "p99-" less is better.
+	// Ratios are the medians of the rounds' ratios: "new:service/textbook" is how much faster the
+	// service is with new orders. Two runs of one round are minutes apart at most, while a machine
+	// may be half as fast in the next. For those that begin with "p99-" less is better.
 	Ratios map[string]float64 `json:"ratios"`
 	// Spreads are the least and the greatest of the same ratios, round by round.
 	Spreads   map[string][2]float64 `json:"spreads"`
@@ -79,16 +80,16 @@ func (r *Result) conclude() error {
 	return nil
 }
 
-// divide adds a ratio of medians.
+// divide adds the median of the rounds' ratios.
 func (r *Result) divide(name string, over, under []float64) error {
 	if len(over) == 0 || len(under) == 0 {
 		return fmt.Errorf("ratio %s: nothing was measured", name)
 	}
-	r.Ratios[name] = median(over) / median(under)
 	var each []float64
 	for i := range min(len(over), len(under)) {
 		each = append(each, over[i]/under[i])
 	}
+	r.Ratios[name] = median(each)
 	r.Spreads[name] = [2]float64{slices.Min(each), slices.Max(each)}
 	return nil
 }
