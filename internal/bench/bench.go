@@ -67,12 +67,7 @@ func (r *rig) warmUp(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s, err := r.launch(v, at)
-		if err != nil {
-			return err
-		}
-		_, _, err = r.follow(ctx, crew{s}, r.Plan.Backlog, r.Plan.WarmUp)
-		if err = errors.Join(err, s.Kill()); err != nil {
+		if _, _, err = r.work(ctx, v, at, r.Plan.Backlog, r.Plan.WarmUp); err != nil {
 			return fmt.Errorf("warm up with %s: %w", v, err)
 		}
 	}
@@ -99,16 +94,10 @@ func (r *rig) compare(ctx context.Context, lanes []Lane, result *Result) error {
 }
 
 // payRepeats pays every order of the topic that is then repeated, and fills the cache.
-func (r *rig) payRepeats(ctx context.Context) (err error) {
+func (r *rig) payRepeats(ctx context.Context) error {
 	begin := time.Now()
-	s, err := r.launch(VariantNoResults, scene{
-		topic: repeatsTopic, database: paidDatabase, cachePrefix: warmPrefix,
-	})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Kill()) }()
-	_, last, err := r.follow(ctx, crew{s}, r.Plan.Repeats, 10*time.Minute)
+	at := scene{topic: repeatsTopic, database: paidDatabase, cachePrefix: warmPrefix}
+	_, last, err := r.work(ctx, VariantNoResults, at, r.Plan.Repeats, 10*time.Minute)
 	if err != nil {
 		return fmt.Errorf("pay what is then repeated: %w", err)
 	}
@@ -131,12 +120,7 @@ func (r *rig) backlog(ctx context.Context) (b Backlog, err error) {
 	if err != nil {
 		return b, err
 	}
-	s, err := r.launch(VariantService, at)
-	if err != nil {
-		return b, err
-	}
-	defer func() { err = errors.Join(err, s.Kill()) }()
-	first, last, err := r.follow(ctx, crew{s}, r.Plan.Backlog, r.Plan.Memory)
+	first, last, err := r.work(ctx, VariantService, at, r.Plan.Backlog, r.Plan.Memory)
 	if err != nil {
 		return b, fmt.Errorf("backlog: %w", err)
 	}

@@ -94,7 +94,7 @@ func (r *rig) latency(ctx context.Context, v Variant) (found []Latency, err erro
 
 func (s *subject) awaitReady(ctx context.Context) error {
 	for begin := time.Now(); ; {
-		if _, status, err := s.get(ctx, "/readyz"); err == nil && status == 200 {
+		if s.Ready(ctx) {
 			return nil
 		}
 		if !s.Alive() || time.Since(begin) > startLimit || ctx.Err() != nil {

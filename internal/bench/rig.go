@@ -179,17 +179,22 @@ func (r *rig) setUp(ctx context.Context, lane Lane) (scene, error) {
 		return scene{topic: repeatsTopic, database: paidDatabase, cachePrefix: coldPrefix},
 			r.stack.FlushCache(ctx)
 	case WorkloadRows:
-		// Orders that were never seen: to remove the last run's from the table would cost more.
-		r.filled++
-		m := mix{
-			topic: fmt.Sprintf("BENCH_ROWS_%d", r.filled), name: fmt.Sprintf("rows%d", r.filled),
-			count: r.messages(lane),
-		}
-		return scene{topic: m.topic, database: largeDatabase, cachePrefix: coldPrefix},
-			errors.Join(r.fill(ctx, m), r.stack.FlushCache(ctx))
+		return r.large(ctx, r.messages(lane))
 	default:
 		return scene{}, fmt.Errorf("there is no workload %q", lane.Workload)
 	}
+}
+
+// large is where orders are paid into the large table. They were never seen: to remove the last
+// run's from the table would cost more.
+func (r *rig) large(ctx context.Context, orders int) (scene, error) {
+	r.filled++
+	m := mix{
+		topic: fmt.Sprintf("BENCH_ROWS_%d", r.filled), name: fmt.Sprintf("rows%d", r.filled),
+		count: orders,
+	}
+	return scene{topic: m.topic, database: largeDatabase, cachePrefix: coldPrefix},
+		errors.Join(r.fill(ctx, m), r.stack.FlushCache(ctx))
 }
 
 func (r *rig) empty(ctx context.Context, topic string) (scene, error) {

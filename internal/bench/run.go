@@ -70,6 +70,18 @@ func newRun(first, last sample) Run {
 	return run
 }
 
+// work lets a program handle messages until all are done or the time is over, and kills it.
+func (r *rig) work(
+	ctx context.Context, v Variant, at scene, messages int, limit time.Duration,
+) (first, last sample, err error) {
+	s, err := r.launch(v, at)
+	if err != nil {
+		return first, last, err
+	}
+	defer func() { err = errors.Join(err, s.Kill()) }()
+	return r.follow(ctx, crew{s}, messages, limit)
+}
+
 // follow reads the counts until all messages are handled or the time is over. The first sample is
 // the one in which work is first seen.
 func (r *rig) follow(

@@ -154,16 +154,11 @@ func (s *scaling) rows(ctx context.Context, n int) (float64, error) {
 		return 0, err
 	}
 	s.paid = max(s.paid, n)
-	s.filled++
-	m := mix{
-		topic: fmt.Sprintf("BENCH_ROWS_%d", s.filled), name: fmt.Sprintf("rows%d", s.filled),
-		count: s.plan.Backlog,
-	}
-	if err := errors.Join(s.fill(ctx, m), s.stack.FlushCache(ctx)); err != nil {
+	at, err := s.large(ctx, s.plan.Backlog)
+	if err != nil {
 		return 0, err
 	}
-	return s.together(ctx,
-		scene{topic: m.topic, database: largeDatabase, cachePrefix: coldPrefix}, 1)
+	return s.together(ctx, at, 1)
 }
 
 // together measures n processes of one group, from when all of them have queues.

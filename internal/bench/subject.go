@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -112,15 +111,6 @@ func (r *rig) launch(v Variant, at scene) (*subject, error) {
 	return &subject{process}, nil
 }
 
-// pageLimit bounds the wait for a page of a consumer that is busy.
-const pageLimit = 2 * time.Second
-
-func (s *subject) get(ctx context.Context, path string) (body string, status int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, pageLimit)
-	defer cancel()
-	return s.Get(ctx, path)
-}
-
 // decisionsMetric counts messages by their outcome.
 const decisionsMetric = "payment_decisions_total"
 
@@ -136,7 +126,7 @@ func (c counts) total() int {
 }
 
 func (s *subject) counts(ctx context.Context) (counts, error) {
-	text, _, err := s.get(ctx, "/metrics")
+	text, _, err := s.Page(ctx, "/metrics")
 	if err != nil {
 		return nil, err
 	}

@@ -93,6 +93,16 @@ func (s *Stack) Query(ctx context.Context, sql string) (string, error) {
 	return strings.TrimSuffix(string(out), "\n"), nil
 }
 
+// CheckPrograms says whether programs of the project are there, in the folder of payment-lab.
+func CheckPrograms(folder string, names ...string) error {
+	for _, name := range names {
+		if _, err := os.Stat(filepath.Join(folder, name)); err != nil {
+			return fmt.Errorf("%s is not beside payment-lab in %s: run make build", name, folder)
+		}
+	}
+	return nil
+}
+
 // rowLimit bounds the wait for a lock of HoldRow, and for its release.
 const rowLimit = time.Minute
 

@@ -41,6 +41,16 @@ func (s *Stack) Env() []string {
 	}
 }
 
+// Variables is Env by name.
+func (s *Stack) Variables() map[string]string {
+	all := map[string]string{}
+	for _, variable := range s.Env() {
+		name, value, _ := strings.Cut(variable, "=")
+		all[name] = value
+	}
+	return all
+}
+
 // Environ is the environment for a program that uses the stack: that of this process, with Env and
 // more. Settings of the caller's own shell are left out, or they would change what the program
 // does, or stop it.

@@ -9,10 +9,14 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"time"
 )
 
 // maxPage bounds what is read of a page, in bytes.
 const maxPage = 1 << 20
+
+// pageLimit bounds the wait for a page of a program that is busy, or stopped.
+const pageLimit = 2 * time.Second
 
 // opsAddress is how a consumer's log says where it serves health and metrics.
 var opsAddress = regexp.MustCompile(`"ops":"([^"]+)"`)
@@ -67,6 +71,19 @@ func (p *Process) Get(ctx context.Context, path string) (body string, status int
 	}
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxPage))
 	return string(text), response.StatusCode, errors.Join(err, response.Body.Close())
+}
+
+// Page is Get for a page that is there at once, or else is not waited for.
+func (p *Process) Page(ctx context.Context, path string) (body string, status int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, pageLimit)
+	defer cancel()
+	return p.Get(ctx, path)
+}
+
+// Ready asks the program, a consumer, whether it is ready.
+func (p *Process) Ready(ctx context.Context) bool {
+	body, status, err := p.Page(ctx, "/readyz")
+	return err == nil && body != "" && status == http.StatusOK
 }
 
 // LastLine is the last line of the program's log: what one that ended says is the reason.

@@ -242,7 +242,7 @@ func told(a order.Result) string {
 // checkLogs is I13: no body and no secret in any log, and nothing of the race detector's, if there
 // is one.
 func (r *Rig) checkLogs(f *findings) error {
-	env := r.env()
+	env := r.Stack.Variables()
 	for _, c := range r.consumers {
 		text, err := os.ReadFile(c.Log)
 		if err != nil {

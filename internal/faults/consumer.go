@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -80,16 +79,11 @@ func (c *Consumer) AwaitReady(ctx context.Context) error {
 func (c *Consumer) Alive() bool { return c.process.Alive() }
 
 // Ready asks the consumer whether it is ready.
-func (c *Consumer) Ready(ctx context.Context) bool {
-	body, status, err := c.Get(ctx, "/readyz")
-	return err == nil && body != "" && status == http.StatusOK
-}
+func (c *Consumer) Ready(ctx context.Context) bool { return c.process.Ready(ctx) }
 
 // Get asks the consumer for a page that it serves to operators.
 func (c *Consumer) Get(ctx context.Context, path string) (body string, status int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	return c.process.Get(ctx, path)
+	return c.process.Page(ctx, path)
 }
 
 // Metric sums the samples of one metric whose line contains every one of the labels, such as

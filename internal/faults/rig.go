@@ -149,7 +149,7 @@ func Open(ctx context.Context, cfg Config) (r *Rig, err error) {
 
 // connect makes the rig's own connections, past every proxy.
 func (r *Rig) connect(ctx context.Context) (err error) {
-	env := r.env()
+	env := r.Stack.Variables()
 	dsn, err := mysql.ParseDSN(env["PAYMENT_TEST_MYSQL_ROOT"] + env["PAYMENT_MYSQL_DATABASE"])
 	if err != nil {
 		return err
@@ -189,16 +189,6 @@ func (r *Rig) proxies() (err error) {
 	}
 	r.NameServer, err = link.Listen(anyPort, r.Stack.Address(devstack.NameServer))
 	return err
-}
-
-// env is the stack's environment by name.
-func (r *Rig) env() map[string]string {
-	env := map[string]string{}
-	for _, variable := range r.Stack.Env() {
-		name, value, _ := strings.Cut(variable, "=")
-		env[name] = value
-	}
-	return env
 }
 
 // Say tells whoever watches. It is safe for concurrent use.

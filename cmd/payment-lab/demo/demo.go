@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -116,12 +115,7 @@ func (s *show) program(name string) string { return filepath.Join(s.Programs, na
 
 // CheckPrograms says whether the programs that the demo runs are there.
 func CheckPrograms(folder string) error {
-	for _, name := range []string{"payment-consumer", "order-producer"} {
-		if _, err := os.Stat(filepath.Join(folder, name)); err != nil {
-			return fmt.Errorf("%s is not beside payment-lab in %s: run make build", name, folder)
-		}
-	}
-	return nil
+	return devstack.CheckPrograms(folder, "payment-consumer", "order-producer")
 }
 
 // until waits for something to become true, within the demo's patience.

@@ -68,15 +68,9 @@ type forger struct {
 
 // newForger gives the ledger another epoch, which nothing of what runs has seen: no consumer runs.
 func newForger(ctx context.Context, r *faults.Rig) (*forger, error) {
-	f := &forger{Rig: r}
-	for _, variable := range r.Stack.Env() {
-		name, value, _ := strings.Cut(variable, "=")
-		switch name {
-		case "PAYMENT_REDIS_PASSWORD":
-			f.password = value
-		case "PAYMENT_CACHE_KEYS":
-			f.keys = value
-		}
+	env := r.Stack.Variables()
+	f := &forger{
+		Rig: r, password: env["PAYMENT_REDIS_PASSWORD"], keys: env["PAYMENT_CACHE_KEYS"],
 	}
 	const epoch = "SELECT epoch FROM ledger_epoch"
 	if err := r.SQL.QueryRowContext(ctx, epoch).Scan(&f.before); err != nil {

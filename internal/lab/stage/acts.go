@@ -67,11 +67,21 @@ func (s *Stage) several(
 	return sent, nil
 }
 
-// answered counts the messages that have at least n answers, and all answers beyond the first.
-func (s *Stage) answered(sent map[order.Serial]string, n int) (messages, further int) {
+// allAnswered waits until each message has an answer.
+func (s *Stage) allAnswered(
+	ctx context.Context, sent map[order.Serial]string, tell func(lab.Line),
+) error {
+	return patiently(ctx, tell, func() bool {
+		n, _ := s.answered(sent)
+		return n == len(sent)
+	})
+}
+
+// answered counts the messages that have an answer, and all answers beyond the first.
+func (s *Stage) answered(sent map[order.Serial]string) (messages, further int) {
 	for serial, id := range sent {
 		got := len(s.State.Answers(string(serial), id))
-		if got >= n {
+		if got > 0 {
 			messages++
 		}
 		further += max(0, got-1)
@@ -110,10 +120,7 @@ func (s *Stage) killOne(ctx context.Context, tell func(lab.Line)) (again int, er
 	if err != nil {
 		return 0, err
 	}
-	if err := patiently(ctx, tell, func() bool {
-		n, _ := s.answered(sent, 1)
-		return n == len(sent)
-	}); err != nil {
+	if err := s.allAnswered(ctx, sent, tell); err != nil {
 		return 0, err
 	}
 	victim := living[0]
@@ -128,11 +135,11 @@ func (s *Stage) killOne(ctx context.Context, tell func(lab.Line)) (again int, er
 	}
 	tell(line("did.replaced", "consumer", victim.name))
 	_ = devstack.Until(ctx, "messages that come again", againLimit, func() bool {
-		_, again = s.answered(sent, 1)
+		_, again = s.answered(sent)
 		return again > 0
 	})
 	devstack.Pause(ctx, time.Second) // the others come with the first
-	_, again = s.answered(sent, 1)
+	_, again = s.answered(sent)
 	return again, ctx.Err()
 }
 
@@ -161,14 +168,11 @@ func (s *Stage) add(ctx context.Context, _ lab.Input, tell func(lab.Line)) error
 	}
 	living := s.crew.living()
 	tell(line("did.joined", "n", len(living)))
-	if err := patiently(ctx, tell, func() bool {
-		n, _ := s.answered(sent, 1)
-		return n == len(sent)
-	}); err != nil {
+	if err := s.allAnswered(ctx, sent, tell); err != nil {
 		return err
 	}
 	devstack.Pause(ctx, time.Second)
-	_, further := s.answered(sent, 1)
+	_, further := s.answered(sent)
 	tell(line("did.cameAgain", "n", further))
 	return nil
 }

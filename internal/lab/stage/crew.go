@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -18,7 +17,6 @@ import (
 const (
 	maxConsumers = 4
 	keptDead     = 6 * time.Second // how long a dead consumer is still shown
-	pageLimit    = 2 * time.Second
 	// textbookPatience is how long a consumer out of a textbook may take to end.
 	textbookPatience = 10 * time.Second
 )
@@ -32,14 +30,6 @@ type consumer struct {
 }
 
 func (c *consumer) alive() bool { return c.process.Alive() }
-
-// ready asks the consumer whether it is ready.
-func (c *consumer) ready(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, pageLimit)
-	defer cancel()
-	_, status, err := c.process.Get(ctx, "/readyz")
-	return err == nil && status == http.StatusOK
-}
 
 // crew is the consumers, in the order in which they were started.
 type crew struct {
@@ -158,7 +148,7 @@ func (s *Stage) hire(ctx context.Context, n int) error {
 	}
 	for _, one := range started {
 		err := devstack.Until(ctx, "consumer "+one.name+" to be ready", patience, func() bool {
-			return !one.alive() || one.ready(ctx)
+			return !one.alive() || one.process.Ready(ctx)
 		})
 		if err == nil && !one.alive() {
 			err = fmt.Errorf("consumer %s ended by itself: %s", one.name, one.process.LastLine())

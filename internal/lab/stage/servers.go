@@ -86,13 +86,9 @@ func (s *Stage) replay(ctx context.Context, _ lab.Input, tell func(lab.Line)) er
 	if err := s.regroup(ctx); err != nil {
 		return errors.Join(err, s.hire(ctx, max(len(living), 1)))
 	}
-	var again int64
-	queues, err := s.offsets(ctx)
+	again, err := s.backlog(ctx)
 	if err != nil {
 		return err
-	}
-	for _, q := range queues {
-		again += q.Backlog()
 	}
 	tell(line("did.rewound", "n", again))
 	if err := s.hire(ctx, max(len(living), 1)); err != nil {
@@ -117,16 +113,17 @@ func (s *Stage) replay(ctx context.Context, _ lab.Input, tell func(lab.Line)) er
 
 // drained says whether the group has acknowledged everything.
 func (s *Stage) drained(ctx context.Context) bool {
+	backlog, err := s.backlog(ctx)
+	return err == nil && backlog == 0
+}
+
+// backlog counts what the group has not acknowledged.
+func (s *Stage) backlog(ctx context.Context) (n int64, err error) {
 	queues, err := s.offsets(ctx)
-	if err != nil {
-		return false
-	}
 	for _, q := range queues {
-		if q.Backlog() > 0 {
-			return false
-		}
+		n += q.Backlog()
 	}
-	return true
+	return n, err
 }
 
 // paid counts the payments in the database.
@@ -174,7 +171,7 @@ func names(servers []devstack.Server) string {
 func (s *Stage) newLedger(ctx context.Context, o textbook.Order) error {
 	s.ledger.Add(1)
 	defer s.ledger.Add(1)
-	database := s.env()["PAYMENT_MYSQL_DATABASE"]
+	database := s.Stack.Variables()["PAYMENT_MYSQL_DATABASE"]
 	_, err := s.Stack.Query(ctx, "DROP DATABASE "+database+"; CREATE DATABASE "+database+
 		" CHARACTER SET utf8mb4")
 	if err != nil {

@@ -7,9 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -150,7 +148,7 @@ func (s *Stage) read(r order.Result, at rocketmq.ResultMeta) error {
 func (s *Stage) reconnect() error {
 	s.connection.Lock()
 	defer s.connection.Unlock()
-	env := s.env()
+	env := s.Stack.Variables()
 	db, err := mysql.Open(mysql.Config{
 		Address: s.Stack.Address(devstack.MySQL), Database: env["PAYMENT_MYSQL_DATABASE"],
 		User: env["PAYMENT_MYSQL_USER"], Password: env["PAYMENT_MYSQL_PASSWORD"], MaxOpen: 2,
@@ -241,16 +239,6 @@ func (s *Stage) wake() {
 	}
 }
 
-// env is the stack's environment by name.
-func (s *Stage) env() map[string]string {
-	env := map[string]string{}
-	for _, variable := range s.Stack.Env() {
-		name, value, _ := strings.Cut(variable, "=")
-		env[name] = value
-	}
-	return env
-}
-
 // logFile is where a consumer writes to. Each has one of its own: its address is looked up there.
 func (s *Stage) logFile(name string) string {
 	return filepath.Join(s.Stack.Data(), "logs", name+".log")
@@ -261,8 +249,5 @@ func (s *Stage) program(name string) string { return filepath.Join(s.Programs, n
 
 // CheckPrograms says whether the programs that the stage runs are there.
 func CheckPrograms(folder string) error {
-	if _, err := os.Stat(filepath.Join(folder, "payment-consumer")); err != nil {
-		return fmt.Errorf("payment-consumer is not beside payment-lab in %s: run make build", folder)
-	}
-	return nil
+	return devstack.CheckPrograms(folder, "payment-consumer")
 }

@@ -112,7 +112,7 @@ func (s *Stage) watchCrew(ctx context.Context) {
 				committed += m.sum("payment_commit_batch_size_sum")
 				batches += m.sum("payment_commit_batch_size_count")
 				c.State = lab.Waiting
-				if one.ready(ctx) {
+				if one.process.Ready(ctx) {
 					c.State = lab.Ready
 				}
 			}
@@ -149,9 +149,7 @@ func (s *Stage) offsets(ctx context.Context) ([]rocketmq.QueueOffsets, error) {
 type metrics string
 
 func metricsOf(ctx context.Context, c consumer) (metrics, bool) {
-	ctx, cancel := context.WithTimeout(ctx, pageLimit)
-	defer cancel()
-	text, _, err := c.process.Get(ctx, "/metrics")
+	text, _, err := c.process.Page(ctx, "/metrics")
 	return metrics(text), err == nil
 }
 
