@@ -249,7 +249,7 @@ func (s *Stage) cutCommit(ctx context.Context, _ lab.Input, tell func(lab.Line))
 	if err != nil {
 		return err
 	}
-	answers, err := s.answers(ctx, o.Serial, receipt.MessageID, 1, tell)
+	answers, err := s.answers(ctx, o.Serial, receipt.MessageID, tell)
 	if err != nil {
 		return err
 	}

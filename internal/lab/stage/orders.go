@@ -125,7 +125,7 @@ func (s *Stage) deliver(ctx context.Context, o order.Order, tell func(lab.Line))
 	if err != nil {
 		return err
 	}
-	answers, err := s.answers(ctx, o.Serial, receipt.MessageID, 1, tell)
+	answers, err := s.answers(ctx, o.Serial, receipt.MessageID, tell)
 	if err != nil {
 		return err
 	}
@@ -133,14 +133,14 @@ func (s *Stage) deliver(ctx context.Context, o order.Order, tell func(lab.Line))
 	return nil
 }
 
-// answers waits for n answers to a message.
+// answers waits for the answer to a message, and returns all that have come.
 func (s *Stage) answers(
-	ctx context.Context, serial order.Serial, id string, n int, tell func(lab.Line),
+	ctx context.Context, serial order.Serial, id string, tell func(lab.Line),
 ) ([]lab.Delivery, error) {
 	var got []lab.Delivery
 	there := func() bool {
 		got = s.State.Answers(string(serial), id)
-		return len(got) >= n
+		return len(got) > 0
 	}
 	err := patiently(ctx, tell, there)
 	return got, err
@@ -230,9 +230,21 @@ func (s *Stage) loseAnswer(ctx context.Context, _ lab.Input, tell func(lab.Line)
 	default:
 		return errors.New("no answer was dropped: another message has taken the fault")
 	}
-	answers, err := s.answers(ctx, o.Serial, receipt.MessageID, 2, tell)
+	if _, err := s.answers(ctx, o.Serial, receipt.MessageID, tell); err != nil {
+		return err
+	}
+	var answers []lab.Delivery
+	again := devstack.Until(ctx, "a second answer", againLimit, func() bool {
+		answers = s.State.Answers(string(o.Serial), receipt.MessageID)
+		return len(answers) > 1
+	})
 	tellAnswers(answers, tell)
-	return err
+	if again != nil {
+		// A broker that starts says no at first, and it was this answer that was lost.
+		return fmt.Errorf("nothing came again within %v: the broker may not have stored the message "+
+			"whose answer was lost", againLimit)
+	}
+	return nil
 }
 
 // burst sends as fast as the broker takes it. Three orders in ten are sent twice.
