@@ -144,10 +144,7 @@ func (p *presser) red(is bool) error {
 // settle lets what is under way end, and wants a ledger that is right.
 func (p *presser) settle() error {
 	for _, server := range []string{"redis", "mysql", "broker"} {
-		if p.lab.listens(server) {
-			continue
-		}
-		if _, err := p.press("start-" + server); err != nil {
+		if err := p.running(server); err != nil {
 			return err
 		}
 	}
@@ -171,6 +168,21 @@ func (p *presser) settle() error {
 	// Queues may be changing hands still: the answer is perhaps that of a second delivery.
 	return errors.Join(append(problems, does("send", payments(1))(p.visit),
 		p.verdict("ok", "Nothing paid twice"), p.lab.audit(p.ctx))...)
+}
+
+// running sees to it that a server runs. It may be about to start: then neither of its buttons can
+// be pressed.
+func (p *presser) running(server string) error {
+	start := fmt.Sprintf(`!document.querySelector('.group [data-act="start-%s"]').disabled`, server)
+	stop := fmt.Sprintf(`!document.querySelector('.group [data-act="stop-%s"]').disabled`, server)
+	if err := p.until("the buttons of "+server, start+" || "+stop); err != nil {
+		return err
+	}
+	if down, err := eval[bool](p.visit, start); err != nil || !down {
+		return err
+	}
+	_, err := p.press("start-" + server)
+	return err
 }
 
 // idle waits until nothing is under way.

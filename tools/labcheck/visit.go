@@ -158,6 +158,10 @@ func eval[T any](v *visit, expression string) (T, error) {
 	return chromedp.Run(v.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 }
 
+// underWay is what the actions say that have not ended.
+const underWay = `[...document.querySelectorAll('#tasks [data-state="running"]')]
+  .map((e) => e.innerText.replaceAll("\n", " ")).join("; ") || "nothing"`
+
 // until waits until an expression is true.
 func (v *visit) until(what, expression string) error {
 	limit := time.Now().Add(patience)
@@ -169,7 +173,8 @@ func (v *visit) until(what, expression string) error {
 		case holds:
 			return nil
 		case time.Now().After(limit):
-			return fmt.Errorf("waited %v for %s", patience, what)
+			busy, err := eval[string](v, underWay)
+			return errors.Join(fmt.Errorf("waited %v for %s; under way: %s", patience, what, busy), err)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
