@@ -21,7 +21,7 @@ const warmUp = 100
 
 // commitLimit is how long the last message may take to commit: the textbook falls far behind at
 // the higher rates.
-const commitLimit = 2 * time.Minute
+const commitLimit = 5 * time.Minute
 
 // Latency is the distribution of one round at one rate, in milliseconds.
 type Latency struct {
