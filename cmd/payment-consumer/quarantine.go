@@ -49,6 +49,14 @@ func summarize(i mysql.Item) quarantine {
 	}
 }
 
+// why is the kind, and the reason if it says more.
+func (q quarantine) why() string {
+	if q.Reason == string(q.Kind) {
+		return q.Reason
+	}
+	return fmt.Sprintf("%s (%s)", q.Kind, q.Reason)
+}
+
 func (a *app) quarantineCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "quarantine",
@@ -254,11 +262,11 @@ func (a *app) printItem(item mysql.Item, format string) error {
 		q.Body = item.Body
 		return a.PrintJSON(q)
 	}
-	a.Printf("message %d is %s: a %s (%s)\n  %s\n", q.ID, q.State, q.Kind, q.Reason, q.Detail)
+	a.Printf("message %d is %s: %s\n  %s\n", q.ID, q.State, q.why(), q.Detail)
 	a.Printf("  from    %s, %s, attempt %d\n", q.Topic, q.Origin, q.Attempt)
 	a.Printf("  key     %s, message ID %s\n",
 		strconv.QuoteToASCII(q.Key), strconv.QuoteToASCII(q.MessageID))
-	a.Printf("  came    %d times, first %s, last %s UTC\n", q.Deliveries,
+	a.Printf("  came    deliveries: %d, first %s, last %s UTC\n", q.Deliveries,
 		q.FirstSeen.Format(timeLayout), q.LastSeen.Format(timeLayout))
 	if int64(len(item.Body)) < q.BodyBytes {
 		a.Printf("  body    %d bytes, cut to %d; it cannot be replayed\n", q.BodyBytes, len(item.Body))

@@ -34,7 +34,7 @@ func TestQuarantine_Commands(t *testing.T) {
 		!strings.Contains(o.stderr, "there are more") {
 		t.Errorf("two of three listed: %+v", o)
 	}
-	if why := mustRun(t, "payment-consumer", "why", serial); strings.Count(why, "a rejected") != 3 {
+	if why := mustRun(t, "payment-consumer", "why", serial); strings.Count(why, ", rejected (") != 3 {
 		t.Errorf("why says:\n%s", why)
 	}
 	settle := func(want string, args ...string) {

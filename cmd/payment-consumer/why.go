@@ -137,8 +137,8 @@ func (a *app) tell(s story) {
 		a.Printf("quarantine: nothing under this serial.\n")
 	}
 	for _, q := range s.Quarantine {
-		a.Printf("quarantine: message %d, a %s (%s), %s; it came %d times, last %s.\n  %s\n",
-			q.ID, q.Kind, q.Reason, q.State, q.Deliveries, q.LastSeen.Format(timeLayout), q.Detail)
+		a.Printf("quarantine: message %d, %s, %s; deliveries: %d, the last at %s UTC.\n  %s\n",
+			q.ID, q.why(), q.State, q.Deliveries, q.LastSeen.Format(timeLayout), q.Detail)
 	}
 }
 
