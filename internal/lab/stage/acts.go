@@ -24,6 +24,9 @@ const (
 	raceCopies  = 8 // one for each queue
 	gatherLimit = 4 * time.Second
 	againLimit  = 30 * time.Second
+	// secondLimit is for a second message under one ID, whose queue may be changing hands: the
+	// broker keeps it for a client that is gone for most of a minute.
+	secondLimit = 90 * time.Second
 )
 
 var errNoConsumer = errors.New("no consumer runs: choose an order of writes to start some")

@@ -234,7 +234,7 @@ func (s *Stage) loseAnswer(ctx context.Context, _ lab.Input, tell func(lab.Line)
 		return err
 	}
 	var answers []lab.Delivery
-	again := devstack.Until(ctx, "a second answer", againLimit, func() bool {
+	again := devstack.Until(ctx, "a second answer", secondLimit, func() bool {
 		answers = s.State.Answers(string(o.Serial), receipt.MessageID)
 		return len(answers) > 1
 	})
@@ -242,7 +242,7 @@ func (s *Stage) loseAnswer(ctx context.Context, _ lab.Input, tell func(lab.Line)
 	if again != nil {
 		// A broker that starts says no at first, and it was this answer that was lost.
 		return fmt.Errorf("nothing came again within %v: the broker may not have stored the message "+
-			"whose answer was lost", againLimit)
+			"whose answer was lost", secondLimit)
 	}
 	return nil
 }
