@@ -11,11 +11,19 @@ import (
 // press clicks on the button of an action, waits until it has done its work, and returns what the
 // page says has happened.
 func (v *visit) press(action string) (string, error) {
-	id, err := v.click(fmt.Sprintf(`.group [data-act=%q]`, action), action)
+	id, err := v.click(button(action), action)
 	if err != nil {
 		return "", err
 	}
 	return v.told(action, id)
+}
+
+// button selects the button of an action.
+func button(action string) string { return fmt.Sprintf(`.group [data-act=%q]`, action) }
+
+// enabled is true when what this selects can be pressed.
+func enabled(selector string) string {
+	return fmt.Sprintf("!document.querySelector(%q).disabled", selector)
 }
 
 // newest is the number of the last task of an action, 0 if there was none.
@@ -28,8 +36,7 @@ func (v *visit) click(selector, action string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	enabled := fmt.Sprintf("!document.querySelector(%q).disabled", selector)
-	if err := v.until(action+" to be possible", enabled); err != nil {
+	if err := v.until(action+" to be possible", enabled(selector)); err != nil {
 		return 0, err
 	}
 	if err := v.do(chromedp.Click(selector, chromedp.NodeVisible)); err != nil {

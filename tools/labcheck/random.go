@@ -102,7 +102,7 @@ func (p *presser) turn() error {
 	if err := p.lastLook(next); err != nil {
 		return err
 	}
-	if _, err := p.click(fmt.Sprintf(`.group [data-act=%q]`, next), next); err != nil {
+	if _, err := p.click(button(next), next); err != nil {
 		return err
 	}
 	p.pressed[next]++
@@ -173,8 +173,7 @@ func (p *presser) settle() error {
 // running sees to it that a server runs. It may be about to start: then neither of its buttons can
 // be pressed.
 func (p *presser) running(server string) error {
-	start := fmt.Sprintf(`!document.querySelector('.group [data-act="start-%s"]').disabled`, server)
-	stop := fmt.Sprintf(`!document.querySelector('.group [data-act="stop-%s"]').disabled`, server)
+	start, stop := enabled(button("start-"+server)), enabled(button("stop-"+server))
 	if err := p.until("the buttons of "+server, start+" || "+stop); err != nil {
 		return err
 	}
