@@ -210,6 +210,19 @@ func wantLine(t *testing.T, task page.Task, key string, want ...string) map[stri
 	return nil
 }
 
+// wantPaid wants an answer that says of the order that it is paid. After a fault it may be the one
+// to a second delivery: the broker did not take the first one, and the message came again.
+func wantPaid(t *testing.T, task page.Task) {
+	t.Helper()
+	for _, line := range task.Lines {
+		if line.Key == "did.answer.paid" ||
+			line.Key == "did.answer.duplicate" && line.Args["first"] == "@outcome.paid" {
+			return
+		}
+	}
+	t.Fatalf("%s: no answer says that it is paid: %+v", task.Action, task.Lines)
+}
+
 // verdict waits until an audit that has ended since says this of the ledger, and of these rules.
 func (v *visitor) verdict(t *testing.T, state string, rules ...string) {
 	t.Helper()
@@ -249,15 +262,16 @@ func TestLab_Serve(t *testing.T) {
 		{"Messages", pressMessages}, {"Quarantine", pressQuarantine}, {"Consumers", pressConsumers},
 		{"Servers", pressServers}, {"WrongOrders", pressWrongOrders},
 	} {
-		if !t.Run(part.name, func(t *testing.T) { part.play(t, v) }) {
-			t.Logf("the lab said:\n%s", r.out)
-		}
+		t.Run(part.name, func(t *testing.T) { part.play(t, v) })
 	}
 	if err := r.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.status(t); got != statusInterrupted {
-		t.Errorf("status %d, want %d; it said:\n%s", got, statusInterrupted, r.out)
+		t.Errorf("status %d, want %d", got, statusInterrupted)
+	}
+	if t.Failed() {
+		t.Logf("the lab said:\n%s", r.out)
 	}
 	wantNothingLeft(t, home)
 }
@@ -320,7 +334,7 @@ func pressConsumers(t *testing.T, v *visitor) {
 	v.press(t, page.ActRace, "did.raced", "paid", "1")
 	cut := v.ended(t, v.begin(t, page.ActCut, nil))
 	wantLine(t, cut, "did.cut")
-	wantLine(t, cut, "did.answer.paid")
+	wantPaid(t, cut)
 	v.verdict(t, page.AuditOK)
 }
 
@@ -334,7 +348,7 @@ func pressServers(t *testing.T, v *visitor) {
 		v.ended(t, v.begin(t, stop, nil))
 		waiting := v.begin(t, page.ActSend, nil)
 		v.ended(t, v.begin(t, start, nil))
-		wantLine(t, v.ended(t, waiting), "did.answer.paid")
+		wantPaid(t, v.ended(t, waiting))
 	}
 	v.verdict(t, page.AuditOK)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -37,7 +38,7 @@ func checks() []check {
 		{"remove a consumer", remove},
 		{"one serial in every queue", does("race", payments(1), "Payments made: 1.")},
 		{"cut the connection before COMMIT",
-			does("cut-commit", payments(1), "broke before COMMIT", "Paid")},
+			does("cut-commit", payments(1), "broke before COMMIT")},
 		{"10,000 orders, a button that answers meanwhile, and bounded memory", burst},
 		{"the same burst once more, frame by frame: what the page's thread does", replayed},
 		{"replay the topic", does("replay", rows{}, "0 payments more")},
@@ -220,6 +221,10 @@ func remove(v *visit) error {
 		v.until("one consumer less", fmt.Sprintf("%s === %d", living, before-1)))
 }
 
+// paidAnswer is the answer for an order that is paid. After a fault it may be the answer to a second
+// delivery, as the broker did not take the first one.
+var paidAnswer = regexp.MustCompile(`Paid by|the first answer was paid`)
+
 // outage kills a server and sends an order meanwhile.
 func outage(server string, waits bool) func(*visit) error {
 	return func(v *visit) error {
@@ -250,7 +255,7 @@ func outage(server string, waits bool) func(*visit) error {
 			return err
 		}
 		text, err := v.told("send", id)
-		if err == nil && !strings.Contains(text, "Paid by") {
+		if err == nil && !paidAnswer.MatchString(text) {
 			err = errors.New(text)
 		}
 		after, counted := v.ledger.count(v.ctx)
@@ -357,7 +362,7 @@ func wrong(order string, want rows, words string, actions ...string) func(*visit
 }
 
 func rightOrder(v *visit) error {
-	return errors.Join(says("order-right", "Ready")(v), does("cut-commit", payments(1), "Paid by")(v),
+	return errors.Join(says("order-right", "Ready")(v), does("cut-commit", payments(1))(v),
 		does("race", payments(1), "Payments made: 1.")(v), does("send", payments(1), "Paid by")(v),
 		does("again", rows{}, "Duplicate")(v),
 		v.verdict("ok", "Nothing paid twice"), v.shot("right-again"))
