@@ -221,7 +221,7 @@ func remove(v *visit) error {
 		v.until("one consumer less", fmt.Sprintf("%s === %d", living, before-1)))
 }
 
-// paidAnswer is the answer for an order that is paid. After a fault it may be the answer to a second
+// paidAnswer is the answer for an order that is paid. After a fault it may be that to a second
 // delivery, as the broker did not take the first one.
 var paidAnswer = regexp.MustCompile(`Paid by|the first answer was paid`)
 
