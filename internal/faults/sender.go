@@ -103,8 +103,9 @@ type Mix struct {
 	// Orders ends the load after so many; 0 means when its context ends.
 	Orders int
 	// Repeat is the share of orders sent again as new messages, Alter of those sent again with
-	// another amount, Hostile of messages that are no valid order.
-	Repeat, Alter, Hostile float64
+	// another amount, Second of those sent again under another serial number, Hostile of messages that
+	// are no valid order.
+	Repeat, Alter, Second, Hostile float64
 	// Hot makes all orders be paid from one account.
 	Hot bool
 }
@@ -155,6 +156,11 @@ func (s *Sender) play(ctx context.Context, o order.Order, mix Mix) {
 	if s.chance(mix.Alter) {
 		other := o
 		other.Amount.Minor += 1 + int64(s.draw(1000))
+		s.Send(ctx, other)
+	}
+	if s.chance(mix.Second) {
+		other := o
+		other.Serial = s.Order().Serial
 		s.Send(ctx, other)
 	}
 	if s.chance(mix.Hostile) {

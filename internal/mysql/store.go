@@ -3,6 +3,8 @@ package mysql
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"gorm.io/gorm"
@@ -18,6 +20,9 @@ type Store struct {
 	db      *DB
 	limit   int64
 	timeout time.Duration
+	// looks says that transactions look for orders that are paid before they decide. The last one
+	// that had to is followed by others that do.
+	looks atomic.Bool
 }
 
 var _ idem.Store[order.Order, payment.Answer] = (*Store)(nil)
@@ -114,26 +119,55 @@ func parseStatus(s string) (order.Outcome, error) {
 // Commit decides the requests and writes payments, ledger entries and balances, in one
 // transaction. A transaction that lost to another one begins from scratch a few times; a lost
 // unique key is handed back to the guard, because the answer is then in the database.
+//
+// Nearly all orders are new, so a transaction does not ask first which of them are paid: whoever
+// would pay one again loses the unique key on paid_order_id. It begins anew, and asks, if it loses
+// any key, or before it refuses an order, which no key would tell.
 func (s *Store) Commit(
 	ctx context.Context, reqs []payment.Request,
 ) ([]idem.Answer[payment.Answer], error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	var answers []idem.Answer[payment.Answer]
-	wait := true
-	err := s.db.untilItWins(ctx, func() error {
-		err := s.db.transact(ctx, readCommitted(), func(tx *gorm.DB) (err error) {
-			answers, err = s.decide(tx, reqs, wait)
+	how := attempt{wait: true, look: s.looks.Load()}
+	try := func() error {
+		return s.db.transact(ctx, readCommitted(), func(tx *gorm.DB) (err error) {
+			answers, err = s.decide(tx, reqs, how)
 			return err
 		})
-		wait = !isLockTimeout(err)
+	}
+	err := s.db.untilItWins(ctx, func() error {
+		err := try()
+		if !how.look && (errors.Is(err, errMustLook) || classify(err) == classDuplicate) {
+			how.look = true
+			err = try()
+		}
+		how.wait = !isLockTimeout(err)
 		return err
 	})
 	if err != nil {
 		return nil, explain("commit payments", err)
 	}
 	failpoint.Hit(failpoint.Committed)
+	s.looks.Store(slices.ContainsFunc(answers, needsLook))
 	return answers, nil
+}
+
+// attempt says how a transaction goes about it.
+type attempt struct {
+	wait bool // for accounts that another session has locked
+	look bool // for orders that are paid
+}
+
+// errMustLook ends a transaction that has not looked for orders that are paid, and cannot decide
+// without.
+var errMustLook = errors.New("mysql: an order may be paid already")
+
+// needsLook is about every answer but a payment: without a look the unique keys do not answer for
+// it. An order that was paid already is a duplicate or a conflict; one that is refused might be.
+func needsLook(a idem.Answer[payment.Answer]) bool {
+	newlyPaid := a.Verdict == idem.Decided && a.Record.Answer.Outcome == order.Paid
+	return a.Verdict != idem.Retry && !newlyPaid
 }
 
 // decide is the body of the transaction, in the order that matters: the accounts are locked
@@ -141,16 +175,18 @@ func (s *Store) Commit(
 // as two consumers meet on one account. A crash anywhere in here leaves nothing. Without wait,
 // requests whose account somebody has locked are left undecided, and the others are decided.
 func (s *Store) decide(
-	tx *gorm.DB, reqs []payment.Request, wait bool,
+	tx *gorm.DB, reqs []payment.Request, how attempt,
 ) ([]idem.Answer[payment.Answer], error) {
 	failpoint.Hit(failpoint.Begun)
-	accounts, locked, err := lockAccounts(tx, reqs, wait)
+	accounts, locked, err := lockAccounts(tx, reqs, how.wait)
 	if err != nil {
 		return nil, err
 	}
-	paid, err := findPaid(tx, reqs)
-	if err != nil {
-		return nil, err
+	var paid map[order.ID]payment.Record
+	if how.look {
+		if paid, err = findPaid(tx, reqs); err != nil {
+			return nil, err
+		}
 	}
 	for _, req := range reqs {
 		if first, found := paid[req.Payload.ID]; found && first.Key == req.Key {
@@ -168,21 +204,29 @@ func (s *Store) decide(
 		}
 		answers[i] = book.Decide(req)
 	}
+	if !how.look && slices.ContainsFunc(answers, needsLook) {
+		return nil, errMustLook
+	}
 	if err := checkConflicts(tx, reqs, answers); err != nil {
 		return nil, err
 	}
+	return answers, write(tx, book)
+}
+
+// write writes what was decided.
+func write(tx *gorm.DB, book *payment.Book) error {
 	if err := insertPayments(tx, book.Payments()); err != nil {
-		return nil, err
+		return err
 	}
 	if err := insertEntries(tx, book.Entries()); err != nil {
-		return nil, err
+		return err
 	}
 	failpoint.Hit(failpoint.Inserted)
 	if err := writeBalances(tx, book.Balances()); err != nil {
-		return nil, err
+		return err
 	}
 	failpoint.Hit(failpoint.BeforeCommit)
-	return answers, nil
+	return nil
 }
 
 // errAccountLocked is why a request is not decided although its neighbours are.

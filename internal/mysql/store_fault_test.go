@@ -16,12 +16,14 @@ import (
 	"example.com/payment/internal/payment"
 )
 
-// statements are what a commit sends, in order, each by a text that no other one has.
+// statements are what a commit sends that looks for orders that are paid, in order, each by a text
+// that no other one has.
 var statements = []string{
 	"SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION", "FROM accounts FORCE",
-	"WHERE p.paid_order_id IN", "INSERT INTO payments", "INSERT INTO ledger_entries",
-	"INSERT INTO accounts", "COMMIT",
+	looking, "INSERT INTO payments", "INSERT INTO ledger_entries", "INSERT INTO accounts", "COMMIT",
 }
+
+const looking = "WHERE p.paid_order_id IN"
 
 // Each error at each statement: it says what the guard must do, nothing is left behind, and the
 // same request is paid once afterwards.
@@ -52,6 +54,7 @@ func TestStore_EachErrorAtEachStatement(t *testing.T) {
 				continue // stray entries, which have a test of their own
 			}
 			r := w.Next(mysqlproxy.Containing(statement), mysqlproxy.Refuse(code))
+			s.looks.Store(true)
 			_, err := s.Commit(t.Context(), []payment.Request{pay(name)})
 			met(t, r)
 			expectFault(t, name+" at "+statement, err, want, retried)
@@ -107,6 +110,7 @@ func TestStore_CutAtEachStatement(t *testing.T) {
 		for when, cut := range cuts {
 			serial := fmt.Sprintf("S%d-%s", i, when)
 			r := w.Next(mysqlproxy.Containing(statement), cut)
+			s.looks.Store(true)
 			_, err := s.Commit(t.Context(), []payment.Request{pay(serial)})
 			met(t, r)
 			if !errors.Is(err, idem.ErrUnavailable) {

@@ -31,7 +31,7 @@ func TestTrace_Commit(t *testing.T) {
 	}
 	span.End("")
 	want := []string{
-		"SELECT accounts", "SELECT payments", "INSERT payments", "INSERT ledger_entries",
+		"SELECT accounts", "INSERT payments", "INSERT ledger_entries",
 		"INSERT accounts", "COMMIT", "SELECT payments", "UPDATE read_barrier", "batch",
 	}
 	if diff := cmp.Diff(want, spans.Names()); diff != "" {

@@ -74,7 +74,9 @@ func cutStatements(ctx context.Context, r *faults.Rig) error {
 	if _, err := r.Start(ctx); err != nil {
 		return err
 	}
-	stop := r.Sender.Background(ctx, faults.Mix{PerSecond: 100, Repeat: 0.2, Alter: 0.02})
+	// Second serials make transactions look for orders that are paid.
+	load := faults.Mix{PerSecond: 100, Repeat: 0.2, Alter: 0.02, Second: 0.05}
+	stop := r.Sender.Background(ctx, load)
 	defer stop()
 	for _, match := range transactionStatements() {
 		for when, fate := range map[string]mysqlproxy.Fate{
