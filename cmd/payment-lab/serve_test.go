@@ -334,7 +334,7 @@ func pressConsumers(t *testing.T, v *visitor) {
 	v.press(t, page.ActRace, "did.raced", "paid", "1")
 	cut := v.ended(t, v.begin(t, page.ActCut, nil))
 	wantLine(t, cut, "did.cut")
-	wantPaid(t, cut)
+	wantLine(t, cut, "did.answer.paid")
 	v.verdict(t, page.AuditOK)
 }
 

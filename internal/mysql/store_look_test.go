@@ -41,7 +41,7 @@ func TestStore_LooksForPaidOrders(t *testing.T) {
 		{"Altered", []payment.Request{
 			requestFor("altered", "O", "payer", "payee", 11),
 		}, idem.Conflict, paid, true},
-		// No key would tell of these two, which pay nothing.
+		// No key would tell of the second one, whose payer has nothing left.
 		{"SecondOfAPoorPayer", []payment.Request{
 			requestFor("new", "O-new", "payer", "payee", 90),
 			requestFor("second", "O", "payer", "payee", 10),

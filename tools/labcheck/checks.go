@@ -38,7 +38,7 @@ func checks() []check {
 		{"remove a consumer", remove},
 		{"one serial in every queue", does("race", payments(1), "Payments made: 1.")},
 		{"cut the connection before COMMIT",
-			does("cut-commit", payments(1), "broke before COMMIT")},
+			does("cut-commit", payments(1), "broke before COMMIT", "Paid")},
 		{"10,000 orders, a button that answers meanwhile, and bounded memory", burst},
 		{"the same burst once more, frame by frame: what the page's thread does", replayed},
 		{"replay the topic", does("replay", rows{}, "0 payments more")},
@@ -362,7 +362,7 @@ func wrong(order string, want rows, words string, actions ...string) func(*visit
 }
 
 func rightOrder(v *visit) error {
-	return errors.Join(says("order-right", "Ready")(v), does("cut-commit", payments(1))(v),
+	return errors.Join(says("order-right", "Ready")(v), does("cut-commit", payments(1), "Paid by")(v),
 		does("race", payments(1), "Payments made: 1.")(v), does("send", payments(1), "Paid by")(v),
 		does("again", rows{}, "Duplicate")(v),
 		v.verdict("ok", "Nothing paid twice"), v.shot("right-again"))
