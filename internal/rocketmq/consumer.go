@@ -52,9 +52,7 @@ type Consumer struct {
 	admin   *Admin
 	log     *zap.Logger
 
-	// base is the parent of the handlers' contexts.
-	base   context.Context
-	cancel context.CancelFunc
+	limits *deadlines // of the handlers
 	gate   *gate
 	watch  *watcher
 
@@ -77,10 +75,9 @@ func NewConsumer(config ConsumerConfig, handler Handler, log *zap.Logger) (*Cons
 	if err != nil {
 		return nil, err
 	}
-	base, cancel := context.WithCancel(context.Background())
 	return &Consumer{
 		config: config, handler: handler, admin: admin, log: log,
-		base: base, cancel: cancel, gate: newGate(),
+		limits: newDeadlines(config.HandlerTimeout), gate: newGate(),
 		watch: newWatcher(admin, config, log),
 	}, nil
 }

@@ -59,7 +59,7 @@ type ConsumerConfig struct {
 	// Default 16. Zero is not possible: the client would make every first failure a dead letter.
 	MaxRedeliveries int
 	// HandlerTimeout ends the handler's context: a delivery that waits for what is down must be
-	// given back in time. Default 2 min.
+	// given back in time. It may last a hundredth longer. Default 2 min.
 	HandlerTimeout time.Duration
 	// ConsumeTimeout is when the client sends a message back whose handler has not returned,
 	// and does not tell the handler. Default 5 min, and at least twice the handler timeout.

@@ -28,7 +28,7 @@ func (c *Consumer) deliver(
 		c.log.Error("the client gave other than one message", zap.Int("messages", len(messages)))
 		return consumer.ConsumeRetryLater, nil
 	}
-	_ = reserveStack(0)
+	_ = reserveStack(-1)
 	c.watch.seen(*messages[0].Queue, messages[0].QueueOffset)
 	if !c.gate.enter() {
 		return consumer.ConsumeRetryLater, nil
@@ -74,10 +74,8 @@ func (c *Consumer) handle(m payment.Message) (answer payment.Disposition) {
 			c.panicked(p, m)
 		}
 	}()
-	ctx, cancel := context.WithTimeout(c.base, c.config.HandlerTimeout)
-	defer cancel()
 	failpoint.Hit(failpoint.Received)
-	answer = c.process(ctx, m)
+	answer = c.process(c.limits.context(), m)
 	failpoint.Hit(failpoint.BeforeAcknowledge)
 	return answer
 }

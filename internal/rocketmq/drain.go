@@ -38,7 +38,7 @@ func (c *Consumer) Drain(ctx context.Context) error {
 	}
 	c.drained = true
 	c.started.Store(false)
-	defer c.cancel()
+	defer c.limits.cancel()
 	if c.client == nil {
 		return nil
 	}
@@ -58,7 +58,7 @@ func (c *Consumer) awaitHandlers(ctx context.Context, idle <-chan struct{}) erro
 	}
 	running, _ := c.gate.counts()
 	c.log.Warn("drain timeout: ending the contexts of running handlers", zap.Int("running", running))
-	c.cancel()
+	c.limits.cancel()
 	if awaitUntil(ctx, idle, min(c.config.CancelGrace, half(ctx))) {
 		return nil
 	}

@@ -7,7 +7,7 @@ import "testing"
 func BenchmarkReserveStack(b *testing.B) {
 	for name, call := range map[string]func() int{
 		"Without": func() int { return deep(16) },
-		"With":    func() int { return int(reserveStack(0)) + deep(16) },
+		"With":    func() int { return int(reserveStack(-1)) + deep(16) },
 	} {
 		b.Run(name, func(b *testing.B) {
 			done := make(chan int)

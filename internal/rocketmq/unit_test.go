@@ -194,8 +194,8 @@ func TestConsumerConfig(t *testing.T) {
 	if one.config.MaxRedeliveries != 16 || one.config.MaxCached != 4096 {
 		t.Errorf("defaults %+v", one.config)
 	}
-	one.cancel()
-	two.cancel()
+	one.limits.cancel()
+	two.limits.cancel()
 }
 
 // TestDecodeRoute: as current name servers write it, and as those before 4.9.4 do.
