@@ -20,8 +20,7 @@ import (
 // word, which the logger quotes; nothing else of the message is written anywhere.
 func (s *service) observe(ctx context.Context, e payment.Event) {
 	s.metrics.Observe(e)
-	var panicked *idem.PanicError
-	if errors.As(e.Err, &panicked) {
+	if panicked, ok := errors.AsType[*idem.PanicError](e.Err); ok {
 		s.metrics.Panic()
 		s.log.Error("the decision panicked", zap.Error(panicked), zap.ByteString("stack", panicked.Stack))
 	}

@@ -104,12 +104,8 @@ func (b *Batcher[In, Out]) Do(ctx context.Context, in In) (Out, error) {
 	default:
 	}
 	c := b.newCall(ctx, in)
-	select {
-	case b.queue <- c:
-	case <-ctx.Done():
-		return none, ctx.Err()
-	case <-b.closing:
-		return none, ErrClosed
+	if err := b.enqueue(ctx, c); err != nil {
+		return none, err
 	}
 	select {
 	case <-c.done:
@@ -127,6 +123,25 @@ func (b *Batcher[In, Out]) Do(ctx context.Context, in In) (Out, error) {
 		return none, err
 	}
 	return none, ErrClosed // the last worker stopped without having seen this call
+}
+
+// enqueue waits for room in the queue. There nearly always is, and then nothing that might end the
+// wait is looked at: each of these channels has a lock that all callers share.
+func (b *Batcher[In, Out]) enqueue(ctx context.Context, c *call[In, Out]) error {
+	ended := ctx.Done()
+	select {
+	case b.queue <- c:
+		return nil
+	default:
+	}
+	select {
+	case b.queue <- c:
+		return nil
+	case <-ended:
+		return ctx.Err()
+	case <-b.closing:
+		return ErrClosed
+	}
 }
 
 func (b *Batcher[In, Out]) newCall(ctx context.Context, in In) *call[In, Out] {

@@ -67,13 +67,13 @@ WHERE account_id IN ? ORDER BY account_id FOR UPDATE`
 func scanAccounts(accounts []payment.Account, rows *sql.Rows) ([]payment.Account, error) {
 	defer func() { _ = rows.Close() }() // an error of reading is returned by rows.Err
 	for rows.Next() {
-		var a payment.Account
+		accounts = append(accounts, payment.Account{})
+		a := &accounts[len(accounts)-1]
 		// Not parsed: an account keeps a currency that its country has withdrawn.
 		err := rows.Scan((*string)(&a.ID), (*string)(&a.Currency), &a.Balance, &a.Closed)
 		if err != nil {
-			return accounts, err
+			return nil, err
 		}
-		accounts = append(accounts, a)
 	}
 	return accounts, rows.Err()
 }
@@ -117,8 +117,9 @@ func findPaid(tx *gorm.DB, reqs []payment.Request) (map[order.ID]payment.Record,
 
 func insertPayments(tx *gorm.DB, payments []payment.Payment) error {
 	rows := newRows(13, len(payments))
-	for _, p := range payments {
-		o := p.Order
+	for i := range payments {
+		p := &payments[i]
+		o := &p.Order
 		var paidOrder, first *string
 		if p.Answer.Outcome == order.Paid {
 			paidOrder = (*string)(&o.ID)
