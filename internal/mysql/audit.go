@@ -220,14 +220,12 @@ func auditCache(tx *gorm.DB, cached []Cached) (Finding, error) {
 				keys = append(keys, c.Key)
 			}
 		}
-		var rows []recordRow
-		err := tx.Raw(selectRecords+"WHERE p.serial_no IN ?", keys).Scan(&rows).Error
+		stored := make(map[idem.Key]payment.Record, len(keys))
+		err := readRecords(tx, bySerial, keys, func(row recordRow) {
+			stored[idem.Key(row.SerialNo)] = row.record()
+		})
 		if err != nil {
 			return err
-		}
-		stored := make(map[idem.Key]payment.Record, len(rows))
-		for _, row := range rows {
-			stored[idem.Key(row.SerialNo)] = row.record()
 		}
 		for _, c := range chunk {
 			if complaint := c.compare(stored); complaint != "" {

@@ -27,6 +27,34 @@ func inChunks[T any](values []T, fn func(chunk []T) error) error {
 	return nil
 }
 
+// selectIn runs a SELECT whose head ends before a list of values, and calls scan with each row of
+// the answers. It goes past gorm to the connection, as exec does, and for its reasons.
+func selectIn[V ~string](
+	tx *gorm.DB, head string, values []V, tail string, scan func(*sql.Rows) error,
+) error {
+	return inChunks(values, func(chunk []V) (err error) {
+		list := make([]any, len(chunk))
+		for i, value := range chunk {
+			list[i] = string(value)
+		}
+		statement := head + " IN (?" + strings.Repeat(",?", len(chunk)-1) + ")" + tail
+		ctx, span := statementSpan(tx.Statement.Context, statement, "")
+		count := int64(0)
+		defer func() { endStatement(span, count, err) }()
+		rows, err := tx.Statement.ConnPool.QueryContext(ctx, statement, list...)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = rows.Close() }() // an error of reading is returned by rows.Err
+		for ; rows.Next(); count++ {
+			if err := scan(rows); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	})
+}
+
 // lockAccounts locks the accounts of all requests in the order of their IDs, so that two
 // transactions never wait for each other. The index is forced: if the optimiser chose a scan
 // instead, the lock would be on every account there is. Without wait, accounts that another session
@@ -35,19 +63,17 @@ func lockAccounts(
 	tx *gorm.DB, reqs []payment.Request, wait bool,
 ) (accounts []payment.Account, locked map[order.Account]bool, err error) {
 	ids := accountsOf(reqs)
-	err = inChunks(ids, func(chunk []string) error {
-		statement := `SELECT account_id, currency, balance_minor, closed
-FROM accounts FORCE INDEX (PRIMARY)
-WHERE account_id IN ? ORDER BY account_id FOR UPDATE`
-		if !wait {
-			statement += " SKIP LOCKED"
-		}
-		rows, err := tx.Raw(statement, chunk).Rows()
-		if err != nil {
-			return err
-		}
-		accounts, err = scanAccounts(accounts, rows)
-		return err
+	head := `SELECT account_id, currency, balance_minor, closed
+FROM accounts FORCE INDEX (PRIMARY) WHERE account_id`
+	tail := " ORDER BY account_id FOR UPDATE"
+	if !wait {
+		tail += " SKIP LOCKED"
+	}
+	err = selectIn(tx, head, ids, tail, func(rows *sql.Rows) error {
+		accounts = append(accounts, payment.Account{})
+		a := &accounts[len(accounts)-1]
+		// Not parsed: an account keeps a currency that its country has withdrawn.
+		return rows.Scan((*string)(&a.ID), (*string)(&a.Currency), &a.Balance, &a.Closed)
 	})
 	if err != nil || wait {
 		return accounts, nil, err
@@ -60,22 +86,6 @@ WHERE account_id IN ? ORDER BY account_id FOR UPDATE`
 		delete(locked, account.ID)
 	}
 	return accounts, locked, nil
-}
-
-// scanAccounts appends the rows, and closes them. There is about one to each payment of a batch, so
-// they are not read through gorm, which finds the field of each value by its name.
-func scanAccounts(accounts []payment.Account, rows *sql.Rows) ([]payment.Account, error) {
-	defer func() { _ = rows.Close() }() // an error of reading is returned by rows.Err
-	for rows.Next() {
-		accounts = append(accounts, payment.Account{})
-		a := &accounts[len(accounts)-1]
-		// Not parsed: an account keeps a currency that its country has withdrawn.
-		err := rows.Scan((*string)(&a.ID), (*string)(&a.Currency), &a.Balance, &a.Closed)
-		if err != nil {
-			return nil, err
-		}
-	}
-	return accounts, rows.Err()
 }
 
 // accountsOf are the accounts that requests name, each once and in the order of the column's
@@ -101,16 +111,8 @@ func findPaid(tx *gorm.DB, reqs []payment.Request) (map[order.ID]payment.Record,
 	ids = slices.Compact(ids)
 
 	paid := make(map[order.ID]payment.Record)
-	err := inChunks(ids, func(chunk []string) error {
-		var rows []recordRow
-		err := tx.Raw(selectRecords+"WHERE p.paid_order_id IN ?", chunk).Scan(&rows).Error
-		if err != nil {
-			return err
-		}
-		for _, row := range rows {
-			paid[order.ID(row.OrderID)] = row.record()
-		}
-		return nil
+	err := readRecords(tx, byPaidOrder, ids, func(row recordRow) {
+		paid[order.ID(row.OrderID)] = row.record()
 	})
 	return paid, err
 }

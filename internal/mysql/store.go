@@ -32,23 +32,6 @@ func NewStore(db *DB, limit int64) *Store {
 	return &Store{db: db, limit: limit, timeout: 20 * time.Second}
 }
 
-// recordRow is a row of payments as a record needs it.
-type recordRow struct {
-	SerialNo           string
-	OrderID            string
-	Status             string
-	Reason             string
-	FirstSerial        *string
-	FirstAt            *time.Time
-	Fingerprint        []byte
-	FingerprintVersion int
-	CreatedAt          time.Time
-}
-
-const selectRecords = `SELECT p.serial_no, p.order_id, p.status, p.reason, p.first_serial,
-  f.created_at AS first_at, p.fingerprint, p.fingerprint_version, p.created_at
-FROM payments p LEFT JOIN payments f ON f.serial_no = p.first_serial `
-
 // Find returns what is decided about these serials, outside any transaction. It is on the server's
 // disk: the answers that are given from it, and cached, outlive a crash of the database.
 func (s *Store) Find(
@@ -57,19 +40,11 @@ func (s *Store) Find(
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	found := make(map[idem.Key]payment.Record, len(keys))
-	err := inChunks(keys, func(chunk []idem.Key) error {
-		var rows []recordRow
-		if err := s.db.gorm.WithContext(ctx).
-			Raw(selectRecords+"WHERE p.serial_no IN ?", chunk).Scan(&rows).Error; err != nil {
-			return explain("find payments", err)
-		}
-		for _, row := range rows {
-			found[idem.Key(row.SerialNo)] = row.record()
-		}
-		return nil
+	err := readRecords(s.db.gorm.WithContext(ctx), bySerial, keys, func(row recordRow) {
+		found[idem.Key(row.SerialNo)] = row.record()
 	})
 	if err != nil {
-		return nil, err
+		return nil, explain("find payments", err)
 	}
 	if len(found) > 0 {
 		if err := s.db.passBarrier(ctx); err != nil {
@@ -78,42 +53,6 @@ func (s *Store) Find(
 	}
 	failpoint.Hit(failpoint.LookedUp)
 	return found, nil
-}
-
-// unreadable is the version of a record whose row says something that this program does not know.
-// Whoever asks for it gets a retry, as for any version that is unknown, and nobody else does.
-const unreadable = -1
-
-// record checks what is stored on its way back into types that cannot be wrong.
-func (r recordRow) record() payment.Record {
-	outcome, err := parseStatus(r.Status)
-	if err != nil || len(r.Fingerprint) != 32 {
-		return payment.Record{
-			Key: idem.Key(r.SerialNo), Fingerprint: idem.Fingerprint{Version: unreadable},
-		}
-	}
-	answer := payment.Answer{Outcome: outcome, Reason: order.Reason(r.Reason)}
-	if r.FirstSerial != nil {
-		answer.First = order.Serial(*r.FirstSerial)
-	}
-	if r.FirstAt != nil {
-		answer.FirstAt = *r.FirstAt
-	}
-	return payment.Record{
-		Key: idem.Key(r.SerialNo),
-		Fingerprint: idem.Fingerprint{
-			Version: r.FingerprintVersion, Sum: [32]byte(r.Fingerprint)},
-		Answer:    answer,
-		DecidedAt: r.CreatedAt,
-	}
-}
-
-func parseStatus(s string) (order.Outcome, error) {
-	var outcome order.Outcome
-	if err := outcome.UnmarshalText([]byte(s)); err != nil {
-		return 0, err
-	}
-	return outcome, nil
 }
 
 // Commit decides the requests and writes payments, ledger entries and balances, in one
