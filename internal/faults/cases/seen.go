@@ -53,6 +53,9 @@ func killAsSeen(ctx context.Context, r *faults.Rig) error {
 // killOnceSeen lets both consumers begin to pay the same order, and kills the database when the
 // one that comes second looks up what the first has done.
 func killOnceSeen(ctx context.Context, r *faults.Rig) error {
+	if err := refuseSome(ctx, r); err != nil {
+		return err
+	}
 	held := r.Database.Add(mysqlproxy.Containing("START TRANSACTION"), mysqlproxy.Hold(),
 		rule.Always())
 	defer held.Release()
@@ -81,6 +84,17 @@ func killOnceSeen(ctx context.Context, r *faults.Rig) error {
 	}
 	r.Journal.Fired("killed as seen", "the lookup that came second")
 	return nil
+}
+
+// refuseSome lets both consumers refuse orders. After that they look for orders that are paid at
+// once: to lose a unique key first takes so long that the payment of the other is on the disk.
+func refuseSome(ctx context.Context, r *faults.Rig) error {
+	orders := newOrders(r, 4*copies)
+	for i := range orders {
+		orders[i].Payee = orders[i].Payer
+	}
+	sendTogether(ctx, r, orders...)
+	return allAnswered(ctx, r)
 }
 
 // keepLogBusy lets sessions of the administrator's commit without end, until the returned function
