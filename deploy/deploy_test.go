@@ -158,7 +158,26 @@ func TestTopicsScript_Fails(t *testing.T) {
 // A server of RocketMQ sits behind scripts that do not pass signals on.
 func TestRocketMQScript_StopsInOrder(t *testing.T) {
 	t.Parallel()
+	for _, test := range []struct{ name, before string }{
+		{"Fast", ""},
+		// The server is up, and told to end, before the script has taken its next step.
+		{"Slow", "trap 'sleep 0.1' DEBUG"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			testStopsInOrder(t, test.before)
+		})
+	}
+}
+
+// testStopsInOrder stops the script; bash runs the lines of before in front of it.
+func testStopsInOrder(t *testing.T, before string) {
+	t.Helper()
 	dir := t.TempDir()
+	env := filepath.Join(dir, "before")
+	if err := os.WriteFile(env, []byte(before), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	server := `trap 'sleep 0.3; echo in order >` + dir + `/end; exit 0' TERM
 		echo ready; while :; do sleep 0.1; done`
 	cmd := exec.CommandContext(t.Context(), "bash", "rocketmq.sh",
@@ -167,6 +186,7 @@ func TestRocketMQScript_StopsInOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	cmd.Env = append(os.Environ(), "BASH_ENV="+env)
 	cmd.WaitDelay = patience
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -6,10 +6,18 @@
 # usage: rocketmq.sh COMMAND..., such as: rocketmq.sh sh mqbroker -c /etc/rocketmq/broker.conf
 set -euo pipefail
 
+group=
+stopping=
+stop() {
+	stopping=yes
+	[ -z "$group" ] || kill -TERM -- "-$group" 2>/dev/null || true
+}
+trap stop TERM INT # before there is anything to stop: nobody waits until this script is ready
+
 set -m # the command and all that it starts become a group that one signal reaches
 "$@" &
 group=$!
-trap 'kill -TERM -- "-$group" 2>/dev/null || true' TERM INT
+[ -z "$stopping" ] || stop # it came while the group had no name yet
 
 status=0
 wait "$group" || status=$?
