@@ -31,7 +31,7 @@ type Batch struct {
 	Steps Steps
 	// CacheHits of CacheLookups keys were answered by step 1.
 	CacheLookups, CacheHits int
-	// Commits is how many transactions were tried, Races how many of them lost a key.
+	// Commits is how often the store was asked to commit, Races how many of them lost a key.
 	Commits, Races int
 	// CacheErr is the last failure of the cache. It changed nothing but the cost.
 	CacheErr error

@@ -37,7 +37,8 @@ type Config struct {
 	IdleTime       time.Duration // after which the pool drops an unused connection; default 10 s
 
 	// OnRetry, if set, is told of each transaction that begins from scratch, because it lost to
-	// another one: deadlock, lock_wait or snapshot. Several sessions call it at once.
+	// another one (deadlock, lock_wait or snapshot), or to look for orders that are paid (look).
+	// Several sessions call it at once.
 	OnRetry func(class string)
 }
 
@@ -133,6 +134,9 @@ func (c Config) driver() *mysql.Config {
 		"autocommit":       "1",
 		"sql_select_limit": "18446744073709551615",
 		"completion_type":  "0",
+		// And a unique key is checked, which an import likes to turn off: nothing else tells of most
+		// orders that are paid already.
+		"unique_checks": "1",
 		// Set here and checked at start: without it a value that does not fit is bent to fit.
 		"sql_mode":                 "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
 		"innodb_lock_wait_timeout": seconds(c.LockWait),

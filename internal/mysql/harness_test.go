@@ -289,3 +289,27 @@ func serialsOf(prefix string, n int) []string {
 	}
 	return serials
 }
+
+// expectPaid fails the test unless so many payments of 10 were made, and nothing else.
+func (f *fixture) expectPaid(t *testing.T, want int64) {
+	t.Helper()
+	if n := f.number(t, "SELECT COUNT(*) FROM payments WHERE status = 'paid'"); n != want {
+		t.Errorf("%d payments, want %d", n, want)
+	}
+	if moved := f.number(t, "SELECT balance_minor - opening_minor FROM accounts "+
+		"WHERE account_id = 'payee'"); moved != 10*want {
+		t.Errorf("the payee got %d, want %d", moved, 10*want)
+	}
+	f.audited(t)
+}
+
+// waiting returns when a session of the application waits for a row lock.
+func (f *fixture) waiting(t *testing.T) {
+	t.Helper()
+	eventually(t, "a session that waits for a lock", func() bool {
+		time.Sleep(150 * time.Millisecond) // what the server says of locks is that old
+		return f.number(t, "SELECT COUNT(*) FROM information_schema.innodb_trx t "+
+			"JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id "+
+			"WHERE t.trx_state = 'LOCK WAIT' AND p.db = ?", f.name) > 0
+	})
+}

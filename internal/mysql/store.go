@@ -79,6 +79,7 @@ func (s *Store) Commit(
 		err := try()
 		if !how.look && (errors.Is(err, errMustLook) || classify(err) == classDuplicate) {
 			how.look = true
+			s.db.cfg.OnRetry("look")
 			err = try()
 		}
 		how.wait = !isLockTimeout(err)

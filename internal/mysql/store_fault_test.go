@@ -3,6 +3,7 @@ package mysql
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,19 +17,42 @@ import (
 	"example.com/payment/internal/payment"
 )
 
-// statements are what a commit sends that looks for orders that are paid, in order, each by a text
-// that no other one has.
-var statements = []string{
-	"SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION", "FROM accounts FORCE",
-	looking, "INSERT INTO payments", "INSERT INTO ledger_entries", "INSERT INTO accounts", "COMMIT",
+// statements are what a commit sends, in order, each by a text that no other one has: with a look
+// for orders that are paid, or without.
+func statements(looks bool) []string {
+	all := []string{
+		"SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION",
+		"FROM accounts FORCE", looking, "INSERT INTO payments", "INSERT INTO ledger_entries",
+		"INSERT INTO accounts", "COMMIT",
+	}
+	if looks {
+		return all
+	}
+	return slices.DeleteFunc(all, func(s string) bool { return s == looking })
 }
 
 const looking = "WHERE p.paid_order_id IN"
+
+// bothWays runs a test of commits that look for orders that are paid, and of those that do not.
+func bothWays(t *testing.T, test func(t *testing.T, looks bool)) {
+	t.Helper()
+	for name, looks := range map[string]bool{"Looking": true, "NotLooking": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, looks)
+		})
+	}
+}
 
 // Each error at each statement: it says what the guard must do, nothing is left behind, and the
 // same request is paid once afterwards.
 func TestStore_EachErrorAtEachStatement(t *testing.T) {
 	t.Parallel()
+	bothWays(t, testEachError)
+}
+
+func testEachError(t *testing.T, looks bool) {
+	t.Helper()
 	f := newDatabase(t)
 	f.accounts(t, 1<<40, "payer", "payee")
 	w, by := through(t, f.cfg.Address)
@@ -42,22 +66,28 @@ func TestStore_EachErrorAtEachStatement(t *testing.T) {
 		}
 	})
 	retried := errors.New("retried by the store itself")
+	raced := idem.ErrRaced
+	if !looks {
+		raced = retried // with a look, which finds nothing
+	}
+	paid := int64(0)
 	for code, want := range map[uint16]error{
-		1062: idem.ErrRaced, 1213: retried, 1205: retried, 1020: retried,
+		1062: raced, 1213: retried, 1205: retried, 1020: retried,
 		1264: idem.ErrContent, 3819: idem.ErrContent, 4025: idem.ErrContent,
 		1040: idem.ErrUnavailable, 1290: idem.ErrUnavailable, 1114: idem.ErrUnavailable,
 		1053: idem.ErrUnavailable, 1317: nil, 9999: nil,
 	} {
-		for i, statement := range statements {
+		for i, statement := range statements(looks) {
 			name := fmt.Sprintf("S%d-%d", code, i)
 			if code == 1062 && statement == "INSERT INTO ledger_entries" {
 				continue // stray entries, which have a test of their own
 			}
 			r := w.Next(mysqlproxy.Containing(statement), mysqlproxy.Refuse(code))
-			s.looks.Store(true)
+			s.looks.Store(looks)
 			_, err := s.Commit(t.Context(), []payment.Request{pay(name)})
 			met(t, r)
 			expectFault(t, name+" at "+statement, err, want, retried)
+			paid++
 			if errors.Is(want, retried) {
 				continue // and paid
 			}
@@ -66,12 +96,12 @@ func TestStore_EachErrorAtEachStatement(t *testing.T) {
 			}
 		}
 	}
-	f.audited(t)
-	if n := f.number(t, "SELECT COUNT(*) FROM payments"); n != 13*8-1 {
-		t.Errorf("%d payments, want %d", n, 13*8-1)
-	}
-	once := len(statements)
+	f.expectPaid(t, paid)
+	once := len(statements(looks))
 	want := map[string]int{"deadlock": once, "lock_wait": once, "snapshot": once}
+	if !looks {
+		want["look"] = once - 1 // without the stray entries
+	}
 	if diff := cmp.Diff(want, again); diff != "" {
 		t.Errorf("transactions that began again (-want +got):\n%s", diff)
 	}
@@ -99,6 +129,11 @@ func expectFault(t *testing.T, what string, err, want, retried error) {
 // the request is paid exactly once in the end, and the unique key decides that.
 func TestStore_CutAtEachStatement(t *testing.T) {
 	t.Parallel()
+	bothWays(t, testCuts)
+}
+
+func testCuts(t *testing.T, looks bool) {
+	t.Helper()
 	f := newDatabase(t)
 	f.accounts(t, 1<<40, "payer", "payee")
 	w, by := through(t, f.cfg.Address)
@@ -106,37 +141,25 @@ func TestStore_CutAtEachStatement(t *testing.T) {
 	cuts := map[string]mysqlproxy.Fate{
 		"before": mysqlproxy.CutBefore(), "after": mysqlproxy.CutAfter(),
 	}
-	for i, statement := range statements {
+	for i, statement := range statements(looks) {
 		for when, cut := range cuts {
 			serial := fmt.Sprintf("S%d-%s", i, when)
 			r := w.Next(mysqlproxy.Containing(statement), cut)
-			s.looks.Store(true)
+			s.looks.Store(looks)
 			_, err := s.Commit(t.Context(), []payment.Request{pay(serial)})
 			met(t, r)
 			if !errors.Is(err, idem.ErrUnavailable) {
 				t.Errorf("cut %s %s: %v, want ErrUnavailable", when, statement, err)
 			}
 			committed := statement == "COMMIT" && when == "after"
+			s.looks.Store(looks)
 			_, err = s.Commit(t.Context(), []payment.Request{pay(serial)})
 			if committed != errors.Is(err, idem.ErrRaced) || (!committed && err != nil) {
 				t.Errorf("cut %s %s: again: %v", when, statement, err)
 			}
 		}
 	}
-	f.expectPaid(t, int64(2*len(statements)))
-}
-
-// expectPaid fails the test unless so many payments of 10 were made, and nothing else.
-func (f *fixture) expectPaid(t *testing.T, want int64) {
-	t.Helper()
-	if n := f.number(t, "SELECT COUNT(*) FROM payments WHERE status = 'paid'"); n != want {
-		t.Errorf("%d payments, want %d", n, want)
-	}
-	if moved := f.number(t, "SELECT balance_minor - opening_minor FROM accounts "+
-		"WHERE account_id = 'payee'"); moved != 10*want {
-		t.Errorf("the payee got %d, want %d", moved, 10*want)
-	}
-	f.audited(t)
+	f.expectPaid(t, int64(2*len(statements(looks))))
 }
 
 // After a COMMIT whose answer was an error, nobody may go on with the connection: if its
@@ -166,92 +189,6 @@ func TestStore_FailedCommitEndsTheConnection(t *testing.T) {
 		t.Errorf("A again: %v, want ErrRaced", err)
 	}
 	f.expectPaid(t, 2)
-}
-
-// Another session holds the account for longer than the lock wait: the transaction is begun from
-// scratch until the lock is free, and the payment is made once.
-func TestStore_LockWaitTimeout(t *testing.T) {
-	t.Parallel()
-	f := newDatabase(t)
-	f.accounts(t, 1000, "payer", "payee")
-	w, by := through(t, f.cfg.Address)
-	s := f.store(t, by, func(c *Config) { c.LockWait = time.Second })
-	tx, err := f.root.BeginTx(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = tx.Rollback() }()
-	if _, err := tx.Exec("SELECT * FROM accounts WHERE account_id = 'payee' FOR UPDATE"); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan idem.Answer[payment.Answer], 1)
-	go func() { done <- commitOne(t, s, pay("S")) }()
-	eventually(t, "a lock wait timeout", func() bool { return w.Errors(1205) > 0 })
-	if err := tx.Rollback(); err != nil {
-		t.Fatal(err)
-	}
-	if a := <-done; a.Verdict == idem.Retry { // the account was still locked at the second look
-		commitOne(t, s, pay("S"))
-	}
-	f.expectPaid(t, 1)
-}
-
-// A session that locks the other way round makes a deadlock; one of the two is undone by the
-// server, and the payment is made once.
-func TestStore_Deadlock(t *testing.T) {
-	t.Parallel()
-	f := newDatabase(t)
-	f.accounts(t, 1000, "payer", "payee")
-	w, by := through(t, f.cfg.Address)
-	s := f.store(t, by)
-	var many []string
-	for i := range 200 {
-		many = append(many, fmt.Sprintf("('x', 'x%d', 1, NOW())", i))
-	}
-	for round := 0; w.Errors(1213) == 0; round++ {
-		if round == 20 {
-			t.Fatal("no deadlock hit the store in 20 rounds")
-		}
-		foreign, err := f.root.BeginTx(t.Context(), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		serial := fmt.Sprint("S", round)
-		// The server undoes the transaction that has changed least, so this one changes more.
-		for _, statement := range []string{
-			"INSERT INTO ledger_entries VALUES " + strings.Join(many, ", "),
-			"SELECT * FROM accounts WHERE account_id = 'payer' FOR UPDATE",
-		} {
-			if _, err := foreign.Exec(statement); err != nil {
-				t.Fatalf("%s: %v", statement, err)
-			}
-		}
-		done := make(chan error, 1)
-		go func() {
-			_, err := s.Commit(t.Context(), []payment.Request{pay(serial)})
-			done <- err
-		}()
-		f.waiting(t) // it holds the payee and waits for the payer
-		_, err = foreign.Exec("SELECT * FROM accounts WHERE account_id = 'payee' FOR UPDATE")
-		if ended := foreign.Rollback(); err == nil && ended != nil {
-			t.Fatal(ended)
-		}
-		if err := <-done; err != nil {
-			t.Errorf("Commit: %v", err)
-		}
-	}
-	f.expectPaid(t, f.number(t, "SELECT COUNT(*) FROM payments"))
-}
-
-// waiting returns when a session of the application waits for a row lock.
-func (f *fixture) waiting(t *testing.T) {
-	t.Helper()
-	eventually(t, "a session that waits for a lock", func() bool {
-		time.Sleep(150 * time.Millisecond) // what the server says of locks is that old
-		return f.number(t, "SELECT COUNT(*) FROM information_schema.innodb_trx t "+
-			"JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id "+
-			"WHERE t.trx_state = 'LOCK WAIT' AND p.db = ?", f.name) > 0
-	})
 }
 
 // An operator kills the session in the middle: nothing is left, and the next attempt pays.
@@ -294,65 +231,6 @@ func TestStore_ReadOnly(t *testing.T) {
 		t.Errorf("Commit: %v, want ErrUnavailable that says read-only", err)
 	}
 	f.expectPaid(t, 0)
-}
-
-// A consumer that stands still inside a transaction loses its session, and with it the locks.
-func TestStore_SilentSessionLosesItsLocks(t *testing.T) {
-	t.Parallel()
-	f := newDatabase(t)
-	f.accounts(t, 1000, "payer", "payee")
-	w, by := through(t, f.cfg.Address)
-	paused := f.store(t, by, func(c *Config) {
-		c.LockWait, c.ReadTimeout = time.Second, 1500*time.Millisecond
-		c.SessionTimeout, c.IdleTime = 2*time.Second, time.Second
-	})
-	r := w.Next(mysqlproxy.Containing("INSERT INTO payments"), mysqlproxy.Hold())
-	done := make(chan error, 1)
-	go func() {
-		_, err := paused.Commit(t.Context(), []payment.Request{pay("S")})
-		done <- err
-	}()
-	<-r.Reached()
-	other := f.store(t)
-	if a := commitOne(t, other, pay("T")); a.Record.Answer.Outcome != order.Paid {
-		t.Errorf("the other consumer: %+v", a)
-	}
-	r.Release()
-	if err := <-done; !errors.Is(err, idem.ErrUnavailable) {
-		t.Errorf("the paused consumer: %v, want ErrUnavailable", err)
-	}
-	f.expectPaid(t, 1)
-}
-
-// A table that stays locked, by a migration or a backup, is the contention of one attempt and not
-// a session that hangs on the server for ever.
-func TestStore_TableLock(t *testing.T) {
-	t.Parallel()
-	f := newDatabase(t)
-	f.accounts(t, 1000, "payer", "payee")
-	w, by := through(t, f.cfg.Address)
-	s := f.store(t, by, func(c *Config) { c.LockWait = time.Second })
-	conn, err := f.root.Conn(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close() }()
-	if _, err := conn.ExecContext(t.Context(), "LOCK TABLES payments WRITE"); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() {
-		_, err := s.Commit(t.Context(), []payment.Request{pay("S")})
-		done <- err
-	}()
-	eventually(t, "a lock wait timeout", func() bool { return w.Errors(1205) > 0 })
-	if _, err := conn.ExecContext(t.Context(), "UNLOCK TABLES"); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-done; err != nil {
-		t.Errorf("Commit: %v", err)
-	}
-	f.expectPaid(t, 1)
 }
 
 // A COMMIT that is stuck on the way is given up by the client, and its transaction lives on at the

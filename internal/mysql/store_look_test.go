@@ -56,9 +56,10 @@ func TestStore_LooksForPaidOrders(t *testing.T) {
 			Outcome: order.Duplicate, Reason: order.OrderAlreadyPaid, First: "new",
 		}, true},
 	} {
-		for mode, looks := range map[string]bool{"Looking": true, "NotLooking": false} {
-			t.Run(c.name+"/"+mode, func(t *testing.T) {
-				t.Parallel()
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			bothWays(t, func(t *testing.T, looks bool) {
+				t.Helper()
 				f := newDatabase(t)
 				f.accounts(t, 100, "payer", "payee")
 				w, by := through(t, f.cfg.Address)
@@ -84,7 +85,7 @@ func TestStore_LooksForPaidOrders(t *testing.T) {
 				}
 				f.audited(t)
 			})
-		}
+		})
 	}
 }
 

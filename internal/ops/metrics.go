@@ -178,8 +178,9 @@ func (m *Metrics) BreakerOpen(side string, open bool) {
 	m.payments.breaker.WithLabelValues(m.sides.word(side)).Set(number(open))
 }
 
-// TransactionRetried counts a transaction that begins from scratch, because it lost to another
-// one. The class says in a word how: deadlock, lock_wait or snapshot.
+// TransactionRetried counts a transaction that begins from scratch. The class says in a word why:
+// deadlock, lock_wait or snapshot if it lost to another one, look if it has to read which orders
+// are paid.
 func (m *Metrics) TransactionRetried(class string) {
 	m.payments.again.WithLabelValues(m.classes.word(class)).Inc()
 }

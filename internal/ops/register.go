@@ -60,7 +60,8 @@ func addTrouble(r registrar, m *paymentMetrics) {
 		"1 while a side of the cache, lookups or writes, is left alone because it fails or is slow.",
 		"side")
 	m.again = r.counterVec("payment_transaction_retries_total",
-		"Transactions begun from scratch, having lost to another: deadlock, lock_wait, snapshot.",
+		"Transactions begun from scratch: having lost to another (deadlock, lock_wait, snapshot), "+
+			"or to read which orders are paid (look).",
 		"class")
 	m.retries = r.counterVec("payment_retries_total",
 		"Retries: in_place by this program, redelivery by the broker.", "reason")
