@@ -124,6 +124,9 @@ func (r *rig) backlog(ctx context.Context) (b Backlog, err error) {
 	if err != nil {
 		return b, fmt.Errorf("backlog: %w", err)
 	}
+	if err := only(last.counts, "paid"); err != nil {
+		return b, fmt.Errorf("backlog: %w", err)
+	}
 	b = Backlog{
 		Messages: r.Plan.Backlog, Handled: last.counts.total(),
 		Seconds: last.at.Sub(first.at).Seconds(), PeakBytes: last.usage[ours].PeakBytes,

@@ -61,8 +61,8 @@ func openAccounts(ctx context.Context, db *mysql.DB) error {
 }
 
 // emptyTables takes a database back to where no order was paid.
-func (r *rig) emptyTables(ctx context.Context) error {
-	_, err := r.stack.Query(ctx, "USE "+emptyDatabase+`;
+func (r *rig) emptyTables(ctx context.Context, database string) error {
+	_, err := r.stack.Query(ctx, "USE "+database+`;
 TRUNCATE TABLE payments; TRUNCATE TABLE ledger_entries;
 UPDATE accounts SET balance_minor = opening_minor`)
 	return err

@@ -5,7 +5,7 @@
 // The programs (Variant) are processes of their own, started anew for each run, and all read the
 // same messages: the topic is filled beforehand, and every run is a new consumer group, which
 // starts at the first message. So no producer takes part in a measurement of throughput. Runs
-// that are compared take turns, A B A B, and the median of each is compared.
+// that are compared take turns, A B A B; each round gives a ratio, and the median of these counts.
 //
 // The throughput of a run is the slope of the program's own count of messages, from the first time
 // that it is seen above zero to the last message or the end of the run's time.

@@ -43,7 +43,7 @@ const (
 	WorkloadCold Workload = "dup-cold"
 	// WorkloadHot: every new order pays the same shop.
 	WorkloadHot Workload = "hot"
-	// WorkloadRows: as WorkloadNew, into tables of a million payments.
+	// WorkloadRows: as WorkloadNew, into tables that held a million payments before the first run.
 	WorkloadRows Workload = "rows-1m"
 )
 
@@ -106,7 +106,7 @@ func (p Plan) needs(workloads ...Workload) bool {
 	})
 }
 
-// existingRows is how many payments the large table holds.
+// existingRows is how many payments the large table holds before the first run.
 const existingRows = 1_000_000
 
 // NewPlan returns the plan of a whole measurement, or of one that takes less than five minutes.

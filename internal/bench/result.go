@@ -85,13 +85,19 @@ func (r *Result) divide(name string, over, under []float64) error {
 	if len(over) == 0 || len(under) == 0 {
 		return fmt.Errorf("ratio %s: nothing was measured", name)
 	}
+	each := quotients(over, under)
+	r.Ratios[name] = median(each)
+	r.Spreads[name] = [2]float64{slices.Min(each), slices.Max(each)}
+	return nil
+}
+
+// quotients are the ratios round by round, of as many rounds as both have.
+func quotients(over, under []float64) []float64 {
 	var each []float64
 	for i := range min(len(over), len(under)) {
 		each = append(each, over[i]/under[i])
 	}
-	r.Ratios[name] = median(each)
-	r.Spreads[name] = [2]float64{slices.Min(each), slices.Max(each)}
-	return nil
+	return each
 }
 
 // lane returns the runs of a lane, or nothing.

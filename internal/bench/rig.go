@@ -199,7 +199,7 @@ func (r *rig) large(ctx context.Context, orders int) (scene, error) {
 
 func (r *rig) empty(ctx context.Context, topic string) (scene, error) {
 	return scene{topic: topic, database: emptyDatabase, cachePrefix: coldPrefix},
-		errors.Join(r.emptyTables(ctx), r.stack.FlushCache(ctx))
+		errors.Join(r.emptyTables(ctx, emptyDatabase), r.stack.FlushCache(ctx))
 }
 
 // messages is how many messages a run of the lane can read.

@@ -152,6 +152,11 @@ func expected(lane Lane, c counts) error {
 	if lane.Variant == VariantDrop {
 		want = []string{"dropped"}
 	}
+	return only(c, want...)
+}
+
+// only fails if there is another outcome than these.
+func only(c counts, want ...string) error {
 	for _, outcome := range slices.Sorted(maps.Keys(c)) {
 		if !slices.Contains(want, outcome) {
 			return fmt.Errorf("%d of %d messages were %q, want only %q", c[outcome], c.total(), outcome,
