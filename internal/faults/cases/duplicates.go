@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"example.com/payment/internal/devstack/mysqlproxy"
-	"example.com/payment/internal/devstack/rule"
 	"example.com/payment/internal/faults"
 	"example.com/payment/internal/order"
 )
@@ -130,16 +129,23 @@ func raceForSerial(ctx context.Context, r *faults.Rig, rounds int) error {
 	return nil
 }
 
+// holdRacers sends copies of an order, and keeps the transactions that would pay it before their
+// beginning: the wanted number of them if there are so many in time. While the group still settles,
+// some queues have no reader yet.
+func holdRacers(
+	ctx context.Context, r *faults.Rig, o order.Order, want int,
+) (*mysqlproxy.Rule, []faults.Message) {
+	held := holdTransactions(r)
+	messages := sendTogether(ctx, r, copiesOf(o, copies)...)
+	_ = faults.Until(ctx, "racers at the start", gatherLimit, func() bool {
+		return held.Fired() >= want
+	})
+	return held, messages
+}
+
 // raceOnce reports whether every consumer was in the race.
 func raceOnce(ctx context.Context, r *faults.Rig, o order.Order) (bool, error) {
-	held := r.Database.Add(mysqlproxy.Containing("START TRANSACTION"), mysqlproxy.Hold(),
-		rule.Always())
-	defer held.Release()
-	messages := sendTogether(ctx, r, copiesOf(o, copies)...)
-	// While the group still settles, some queues have no reader yet; then this is no race.
-	_ = faults.Until(ctx, "racers at the start", gatherLimit, func() bool {
-		return held.Fired() >= racers
-	})
+	held, messages := holdRacers(ctx, r, o, racers) // with fewer, it is no race
 	held.Remove()
 	held.Release()
 	if err := awaitAnswers(ctx, r, "a race", messages...); err != nil {

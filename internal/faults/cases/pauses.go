@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"example.com/payment/internal/devstack"
-	"example.com/payment/internal/devstack/mysqlproxy"
-	"example.com/payment/internal/devstack/rule"
 	"example.com/payment/internal/failpoint"
 	"example.com/payment/internal/faults"
 	"example.com/payment/internal/order"
@@ -173,8 +171,7 @@ func pauseBroker(ctx context.Context, r *faults.Rig) error {
 
 // pauseBeforeAnswers stops the broker when transactions have begun and before any can commit.
 func pauseBeforeAnswers(ctx context.Context, r *faults.Rig) (time.Time, error) {
-	held := r.Database.Add(mysqlproxy.Containing("START TRANSACTION"), mysqlproxy.Hold(),
-		rule.Always())
+	held := holdTransactions(r)
 	defer held.Release()
 	defer held.Remove()
 	if err := faults.Until(ctx, "transactions under way", trafficLimit, func() bool {

@@ -2,6 +2,7 @@ package cases
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -44,38 +45,33 @@ func killAsSeen(ctx context.Context, r *faults.Rig) error {
 // killOnceSeen lets the consumers begin to pay the same order. The commit of the one that is first
 // stays between visible and written until the others look it up; then the database is killed.
 func killOnceSeen(ctx context.Context, r *faults.Rig) error {
-	begun := r.Database.Add(mysqlproxy.Containing("START TRANSACTION"), mysqlproxy.Hold(),
-		rule.Always())
-	defer begun.Release()
 	o := r.Sender.Order()
-	sendTogether(ctx, r, copiesOf(o, copies)...)
-	// While the group still settles, one consumer may have all queues; both of its committers
-	// then do as well.
-	_ = faults.Until(ctx, "racers at the start", gatherLimit, func() bool {
-		return begun.Fired() >= committers
-	})
+	// As long as one consumer has all queues, both of its committers do as well.
+	begun, _ := holdRacers(ctx, r, o, committers)
+	defer begun.Release()
 	// Nobody is told of the commit, as it is not done, and nobody sees it before all can.
 	paid := r.Database.Add(mysqlproxy.CommitAfter("INSERT INTO payments"), mysqlproxy.Swallow(),
 		rule.Always())
 	defer paid.Remove()
 	looks := r.Database.Add(lookupOf(o), mysqlproxy.Hold(), rule.Always())
 	defer looks.Release()
-	if err := delayWrites(ctx, r); err != nil {
+	// Between visible and written is as long as the disk takes. Now commits stay in the server's
+	// memory, until one that has to be written takes those before it along.
+	writeAtCommit, err := setGlobal(ctx, r, "0", "innodb_flush_log_at_trx_commit")
+	if err != nil {
 		return err
 	}
 	begun.Remove()
 	begun.Release()
-	if err := faults.Until(ctx, "a payment, and the others to look at it", trafficLimit, func() bool {
+	err = faults.Until(ctx, "a payment, and the others to look at it", trafficLimit, func() bool {
 		return paid.Fired() > 0 && looks.Fired() >= begun.Fired()-1
-	}); err != nil {
-		return err
-	}
-	if err := writeAtCommit(ctx, r); err != nil {
+	})
+	if err := errors.Join(err, writeAtCommit()); err != nil {
 		return err
 	}
 	looks.Remove()
 	looks.Release()
-	time.Sleep(time.Duration(r.Random.Int64N(int64(answered))))
+	rest(ctx, time.Duration(r.Random.Int64N(int64(answered))))
 	if err := r.Stack.Kill(devstack.MySQL); err != nil {
 		return err
 	}
@@ -86,18 +82,4 @@ func killOnceSeen(ctx context.Context, r *faults.Rig) error {
 // lookupOf is a match for step 2 of the guard, for an order that no other is under way with.
 func lookupOf(o order.Order) mysqlproxy.Match {
 	return mysqlproxy.Containing(fmt.Sprintf("p.serial_no IN ('%s'", o.Serial))
-}
-
-// delayWrites makes the time between visible and written, which is as long as the disk takes, long
-// enough to be met: commits stay in the server's memory.
-func delayWrites(ctx context.Context, r *faults.Rig) error {
-	_, err := r.SQL.ExecContext(ctx, `SET GLOBAL innodb_flush_log_at_timeout = 2700,
-GLOBAL innodb_flush_log_at_trx_commit = 0`)
-	return err
-}
-
-// writeAtCommit ends it: the next commit is written before it is answered, and with it all before.
-func writeAtCommit(ctx context.Context, r *faults.Rig) error {
-	_, err := r.SQL.ExecContext(ctx, "SET GLOBAL innodb_flush_log_at_trx_commit = 1")
-	return err
 }

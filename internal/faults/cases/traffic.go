@@ -79,13 +79,19 @@ const patientEnv = "PAYMENT_MYSQL_READ_TIMEOUT_SECONDS=15"
 // gatherLimit is how long transactions are held at most; it is below patientEnv.
 const gatherLimit = 12 * time.Second
 
+// holdTransactions keeps the transactions of all consumers before their beginning, until the rule
+// is removed and released.
+func holdTransactions(r *faults.Rig) *mysqlproxy.Rule {
+	return r.Database.Add(mysqlproxy.Containing("START TRANSACTION"), mysqlproxy.Hold(),
+		rule.Always())
+}
+
 // gather makes one consumer, started with patientEnv, take orders into one batch: both of its
 // committers are kept busy by an order each, until all the others wait.
 func gather(
 	ctx context.Context, r *faults.Rig, c *faults.Consumer, orders ...order.Order,
 ) ([]faults.Message, error) {
-	held := r.Database.Add(mysqlproxy.Containing("START TRANSACTION"), mysqlproxy.Hold(),
-		rule.Always())
+	held := holdTransactions(r)
 	defer held.Release()
 	defer held.Remove() // a rule that is released would still be asked before the next one
 	for n := range committers {
