@@ -271,6 +271,16 @@ func commitOne(t testing.TB, s *Store, req payment.Request) idem.Answer[payment.
 	return answers[0]
 }
 
+// commitAside commits one request on a goroutine of its own, and returns where its error comes.
+func commitAside(ctx context.Context, s *Store, req payment.Request) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.Commit(ctx, []payment.Request{req})
+		done <- err
+	}()
+	return done
+}
+
 // eventually waits for a condition that another goroutine or session brings about.
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
@@ -301,6 +311,23 @@ func (f *fixture) expectPaid(t *testing.T, want int64) {
 		t.Errorf("the payee got %d, want %d", moved, 10*want)
 	}
 	f.audited(t)
+}
+
+// hold runs statements in a transaction of root's, which keeps its locks until it is rolled back or
+// the test ends.
+func (f *fixture) hold(t *testing.T, statements ...string) *sql.Tx {
+	t.Helper()
+	tx, err := f.root.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tx.Rollback() })
+	for _, statement := range statements {
+		if _, err := tx.Exec(statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+	return tx
 }
 
 // waiting returns when a session of the application waits for a row lock.

@@ -199,11 +199,7 @@ func TestStore_KilledSession(t *testing.T) {
 	w, by := through(t, f.cfg.Address)
 	s := f.store(t, by)
 	r := w.Next(mysqlproxy.Containing("INSERT INTO accounts"), mysqlproxy.Hold())
-	done := make(chan error, 1)
-	go func() {
-		_, err := s.Commit(t.Context(), []payment.Request{pay("S")})
-		done <- err
-	}()
+	done := commitAside(t.Context(), s, pay("S"))
 	<-r.Reached()
 	id := f.number(t, "SELECT id FROM information_schema.processlist "+
 		"WHERE db = ? AND user = ?", f.name, f.cfg.User)
@@ -244,14 +240,8 @@ func TestStore_ZombieTransaction(t *testing.T) {
 		c.LockWait, c.ReadTimeout = time.Second, 1100*time.Millisecond
 	})
 	r := w.Next(mysqlproxy.Containing("COMMIT"), mysqlproxy.Hold())
-	done := make(chan error, 1)
-	commit := func(s *Store) {
-		_, err := s.Commit(t.Context(), []payment.Request{pay("S")})
-		done <- err
-	}
-	go commit(s)
 	select {
-	case err := <-done:
+	case err := <-commitAside(t.Context(), s, pay("S")):
 		if !errors.Is(err, idem.ErrUnavailable) {
 			t.Errorf("stuck COMMIT: %v, want ErrUnavailable", err)
 		}
@@ -262,7 +252,7 @@ func TestStore_ZombieTransaction(t *testing.T) {
 	if found, err := other.Find(t.Context(), []idem.Key{"S"}); err != nil || len(found) != 0 {
 		t.Errorf("Find: %d records, %v, want none yet", len(found), err)
 	}
-	go commit(other)
+	done := commitAside(t.Context(), other, pay("S"))
 	f.waiting(t) // for the accounts, which the zombie has locked
 	r.Release()
 	if err := <-done; !errors.Is(err, idem.ErrRaced) {

@@ -21,14 +21,7 @@ func TestStore_LockWaitTimeout(t *testing.T) {
 	f.accounts(t, 1000, "payer", "payee")
 	w, by := through(t, f.cfg.Address)
 	s := f.store(t, by, func(c *Config) { c.LockWait = time.Second })
-	tx, err := f.root.BeginTx(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = tx.Rollback() }()
-	if _, err := tx.Exec("SELECT * FROM accounts WHERE account_id = 'payee' FOR UPDATE"); err != nil {
-		t.Fatal(err)
-	}
+	tx := f.hold(t, "SELECT * FROM accounts WHERE account_id = 'payee' FOR UPDATE")
 	done := make(chan idem.Answer[payment.Answer], 1)
 	go func() { done <- commitOne(t, s, pay("S")) }()
 	eventually(t, "a lock wait timeout", func() bool { return w.Errors(1205) > 0 })
@@ -57,27 +50,12 @@ func TestStore_Deadlock(t *testing.T) {
 		if round == 20 {
 			t.Fatal("no deadlock hit the store in 20 rounds")
 		}
-		foreign, err := f.root.BeginTx(t.Context(), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		serial := fmt.Sprint("S", round)
 		// The server undoes the transaction that has changed least, so this one changes more.
-		for _, statement := range []string{
-			"INSERT INTO ledger_entries VALUES " + strings.Join(many, ", "),
-			"SELECT * FROM accounts WHERE account_id = 'payer' FOR UPDATE",
-		} {
-			if _, err := foreign.Exec(statement); err != nil {
-				t.Fatalf("%s: %v", statement, err)
-			}
-		}
-		done := make(chan error, 1)
-		go func() {
-			_, err := s.Commit(t.Context(), []payment.Request{pay(serial)})
-			done <- err
-		}()
+		foreign := f.hold(t, "INSERT INTO ledger_entries VALUES "+strings.Join(many, ", "),
+			"SELECT * FROM accounts WHERE account_id = 'payer' FOR UPDATE")
+		done := commitAside(t.Context(), s, pay(fmt.Sprint("S", round)))
 		f.waiting(t) // it holds the payee and waits for the payer
-		_, err = foreign.Exec("SELECT * FROM accounts WHERE account_id = 'payee' FOR UPDATE")
+		_, err := foreign.Exec("SELECT * FROM accounts WHERE account_id = 'payee' FOR UPDATE")
 		if ended := foreign.Rollback(); err == nil && ended != nil {
 			t.Fatal(ended)
 		}
@@ -99,11 +77,7 @@ func TestStore_SilentSessionLosesItsLocks(t *testing.T) {
 		c.SessionTimeout, c.IdleTime = 2*time.Second, time.Second
 	})
 	r := w.Next(mysqlproxy.Containing("INSERT INTO payments"), mysqlproxy.Hold())
-	done := make(chan error, 1)
-	go func() {
-		_, err := paused.Commit(t.Context(), []payment.Request{pay("S")})
-		done <- err
-	}()
+	done := commitAside(t.Context(), paused, pay("S"))
 	<-r.Reached()
 	other := f.store(t)
 	if a := commitOne(t, other, pay("T")); a.Record.Answer.Outcome != order.Paid {
@@ -132,11 +106,7 @@ func TestStore_TableLock(t *testing.T) {
 	if _, err := conn.ExecContext(t.Context(), "LOCK TABLES payments WRITE"); err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan error, 1)
-	go func() {
-		_, err := s.Commit(t.Context(), []payment.Request{pay("S")})
-		done <- err
-	}()
+	done := commitAside(t.Context(), s, pay("S"))
 	eventually(t, "a lock wait timeout", func() bool { return w.Errors(1205) > 0 })
 	if _, err := conn.ExecContext(t.Context(), "UNLOCK TABLES"); err != nil {
 		t.Fatal(err)

@@ -19,14 +19,7 @@ func TestStore_LockedAccount(t *testing.T) {
 	f := newDatabase(t)
 	f.accounts(t, 1000, "payer", "payee", "stuck")
 	s := f.store(t, func(c *Config) { c.LockWait, c.ReadTimeout = time.Second, 2*time.Second })
-	tx, err := f.root.BeginTx(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = tx.Rollback() }()
-	if _, err := tx.Exec("SELECT * FROM accounts WHERE account_id = 'stuck' FOR UPDATE"); err != nil {
-		t.Fatal(err)
-	}
+	tx := f.hold(t, "SELECT * FROM accounts WHERE account_id = 'stuck' FOR UPDATE")
 	reqs := []payment.Request{
 		pay("A"), requestFor("B", "O-B", "stuck", "payee", 10), pay("C"),
 		requestFor("D", "O-D", "payer", "stuck", 10),

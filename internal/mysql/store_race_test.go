@@ -167,15 +167,8 @@ func TestStore_LocksOnlyItsAccounts(t *testing.T) {
 		len(other) != 2 {
 		t.Errorf("the same accounts in another currency: %d opened, %v, %v", n, other, err)
 	}
-	foreign, err := f.root.BeginTx(t.Context(), nil) // a scan would have to wait for this account
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = foreign.Rollback() }()
-	if _, err := foreign.Exec("SELECT * FROM accounts WHERE account_id = 'acc-4999' " +
-		"FOR UPDATE"); err != nil {
-		t.Fatal(err)
-	}
+	// A scan would have to wait for this account.
+	foreign := f.hold(t, "SELECT * FROM accounts WHERE account_id = 'acc-4999' FOR UPDATE")
 	for _, size := range []int{1, 400, 700} {
 		reqs := make([]payment.Request, size)
 		for i := range reqs {
@@ -277,23 +270,12 @@ func TestStore_CommitGivesUpWithItsContext(t *testing.T) {
 	t.Parallel()
 	f := newDatabase(t)
 	f.accounts(t, 1000, "payer", "payee")
-	tx, err := f.root.BeginTx(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = tx.Rollback() }()
-	if _, err := tx.Exec("SELECT * FROM accounts FOR UPDATE"); err != nil {
-		t.Fatal(err)
-	}
+	f.hold(t, "SELECT * FROM accounts FOR UPDATE")
 	w, by := through(t, f.cfg.Address)
 	r := w.Next(mysqlproxy.Containing("FROM accounts"), mysqlproxy.Hold())
 	s := f.store(t, by)
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() {
-		_, err := s.Commit(ctx, []payment.Request{pay("S")})
-		done <- err
-	}()
+	done := commitAside(ctx, s, pay("S"))
 	<-r.Reached()
 	r.Release()
 	cancel()
