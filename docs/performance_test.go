@@ -1,29 +1,25 @@
 package docs_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"example.com/payment/internal/bench"
 )
 
 // TestPerformance wants the ratios and the memory that docs/performance.md tells to be those of the measurement
 // that is kept.
 func TestPerformance(t *testing.T) {
 	t.Parallel()
-	var baseline struct {
-		Ratios  map[string]float64
-		Spreads map[string][2]float64
-		Backlog struct {
-			Peak int `json:"peak_memory_bytes"`
-		}
-	}
-	if err := json.Unmarshal([]byte(read(t, "bench/baseline.json")), &baseline); err != nil {
+	baseline, err := bench.Read(filepath.Join(root, "bench/baseline.json"))
+	if err != nil {
 		t.Fatal(err)
 	}
 	page := read(t, "docs/performance.md")
@@ -39,7 +35,7 @@ func TestPerformance(t *testing.T) {
 		t.Errorf("docs/performance.md has not the ratios of bench/baseline.json; they are\n%s\n"+
 			"(-want +got):\n%s", strings.Join(want, "\n"), diff)
 	}
-	if peak := fmt.Sprintf("never held more than %d MiB", baseline.Backlog.Peak>>20); !strings.Contains(
+	if peak := fmt.Sprintf("never held more than %d MiB", baseline.Backlog.PeakBytes>>20); !strings.Contains(
 		page, peak) {
 		t.Errorf("docs/performance.md does not say that the consumer %s", peak)
 	}
