@@ -78,16 +78,18 @@ func (s *Server) Start(ctx context.Context) error {
 // Address is where the server listens, with the real port when 0 was asked for.
 func (s *Server) Address() string { return s.bound.String() }
 
-// Shutdown ends the server: requests under way are finished until the context ends, and are cut
-// off then. It waits for the serving goroutine. Without Start it does nothing.
+// Shutdown ends the server: requests under way are finished until ctx ends. What is still connected
+// then is cut off, which is no error: often it is a client that has asked for nothing yet, for which
+// the library waits as long as for an answer under way. It waits for the serving goroutine. Without
+// Start it does nothing.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if s.server == nil {
 		return nil
 	}
 	err := s.server.Shutdown(ctx)
-	if err != nil {
-		err = errors.Join(fmt.Errorf("requests to %s were cut off: %w", s.bound, err),
-			s.server.Close())
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		s.log.Info("connections to health and metrics were cut off", zap.String("ops", s.Address()))
+		err = s.server.Close()
 	}
 	<-s.done
 	return err

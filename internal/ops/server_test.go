@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 // serve starts a server on a free port and ends it with the test.
@@ -153,34 +155,52 @@ func TestServer_LevelOnLoopbackOnly(t *testing.T) {
 	}
 }
 
-// A request that does not end is cut off when the time for the shutdown is over.
+// When the time for the shutdown is over, whoever is still connected is cut off, and the program may
+// end with status 0 all the same.
 func TestServer_ShutdownCutsOff(t *testing.T) {
 	t.Parallel()
-	s := NewServer("127.0.0.1:0", NewHealth(time.Now, nil), NewMetrics(Build{}), zap.NewNop())
-	if err := s.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	entered, answered := make(chan struct{}), make(chan error, 1)
-	s.server.Handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		close(entered)
-		<-r.Context().Done()
-	})
-	go func() {
-		request, _ := http.NewRequest(http.MethodGet, "http://"+s.Address(), nil)
-		transport := &http.Transport{DisableKeepAlives: true}
-		response, err := transport.RoundTrip(request)
-		if err == nil {
-			_ = response.Body.Close()
-		}
-		answered <- err
-	}()
-	<-entered
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := s.Shutdown(ctx); err == nil || !strings.Contains(err.Error(), "cut off") {
-		t.Errorf("got %v", err)
-	}
-	if err := <-answered; err == nil {
-		t.Error("the request was answered")
+	for name, request := range map[string]string{
+		"NoRequestYet":    "",
+		"RequestUnderWay": "GET /hangs HTTP/1.1\r\nHost: test\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			core, logs := observer.New(zap.InfoLevel)
+			s := NewServer("127.0.0.1:0", NewHealth(time.Now, nil), NewMetrics(Build{}), zap.New(core))
+			if err := s.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			entered := make(chan struct{}, 1)
+			s.server.Handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/hangs" {
+					entered <- struct{}{}
+					<-r.Context().Done()
+				}
+			})
+			conn, err := net.Dial("tcp", s.Address())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = conn.Close() }()
+			if request == "" {
+				get(t, s, "/") // is accepted after conn
+			} else {
+				if _, err := io.WriteString(conn, request); err != nil {
+					t.Fatal(err)
+				}
+				<-entered
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := s.Shutdown(ctx); err != nil {
+				t.Errorf("got %v", err)
+			}
+			if logs.FilterMessageSnippet("cut off").Len() != 1 {
+				t.Errorf("logged: %v", logs.All())
+			}
+			if answer, err := io.ReadAll(conn); len(answer) != 0 {
+				t.Errorf("answered: %q, %v", answer, err)
+			}
+		})
 	}
 }
