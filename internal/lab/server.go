@@ -25,7 +25,7 @@ const (
 	keepAlive     = 15 * time.Second
 	writeLimit    = 10 * time.Second
 	askLimit      = 20 * time.Second
-	shutdownLimit = 5 * time.Second
+	shutdownLimit = 2 * time.Second
 	maxForm       = 4 << 10
 	maxHeader     = 16 << 10
 )
@@ -105,6 +105,10 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownLimit)
 	defer cancel()
 	err := server.Shutdown(closing)
+	if errors.Is(err, context.DeadlineExceeded) {
+		// A browser connects before it asks, which the library takes for a request under way.
+		err = server.Close()
+	}
 	if served := <-ended; !errors.Is(served, http.ErrServerClosed) {
 		err = errors.Join(err, served)
 	}

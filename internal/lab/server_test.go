@@ -269,6 +269,11 @@ func TestServer_Events(t *testing.T) {
 	if second := next(); second.Fresh || len(second.Moves) != 1 || second.Moves[0].Queue != 3 {
 		t.Errorf("second frame %+v", second)
 	}
+	unused, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unused.Close() }()
 	cancel()
 	if err := <-served; err != nil {
 		t.Errorf("Serve: %v", err)
