@@ -50,7 +50,7 @@ func (p *Process) Exit() error {
 func (p *Process) Kill() error { return p.process.kill() }
 
 // Stop asks the program to end and waits for it; when ctx ends first the program is killed. The
-// error is the program's own, of a status other than 0.
+// error is of a status other than 0, with the last line of the program's log.
 func (p *Process) Stop(ctx context.Context) error {
 	if err := p.process.signal(syscall.SIGTERM); err != nil {
 		return err
@@ -58,7 +58,10 @@ func (p *Process) Stop(ctx context.Context) error {
 	if err := p.process.wait(ctx); err != nil {
 		return fmt.Errorf("%w; killed: %w", err, p.process.kill())
 	}
-	return p.process.exit
+	if p.process.exit != nil {
+		return fmt.Errorf("%w; its last line: %s", p.process.exit, p.LastLine())
+	}
+	return nil
 }
 
 // PID is the process number of one of the stack's servers. It is 0 for one that does not run or is

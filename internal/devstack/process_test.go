@@ -63,6 +63,29 @@ func TestProcess_Wait(t *testing.T) {
 	}
 }
 
+// The error of a program that does not end in order says what the program said.
+func TestProcess_StopSaysWhy(t *testing.T) {
+	t.Parallel()
+	log := filepath.Join(t.TempDir(), "log")
+	started, err := program{path: "/bin/sh", log: log, args: []string{"-c",
+		`trap 'echo ending; echo cannot end in order; exit 3' TERM; echo up; while :; do sleep 0.05; done`,
+	}}.start(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Process{process: started, pages: newPages(log)}
+	t.Cleanup(func() { _ = p.Kill() })
+	if err := Until(bounded(t), "the program", patience, func() bool {
+		return p.LastLine() == "up"
+	}); err != nil {
+		t.Fatal(err)
+	}
+	err = p.Stop(bounded(t))
+	if want := "exit status 3; its last line: cannot end in order"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 func TestAdopt(t *testing.T) {
 	t.Parallel()
 	p := sleeper(t)
