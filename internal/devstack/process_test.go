@@ -67,9 +67,10 @@ func TestProcess_Wait(t *testing.T) {
 func TestProcess_StopSaysWhy(t *testing.T) {
 	t.Parallel()
 	log := filepath.Join(t.TempDir(), "log")
-	started, err := program{path: "/bin/sh", log: log, args: []string{"-c",
-		`trap 'echo ending; echo cannot end in order; exit 3' TERM; echo up; while :; do sleep 0.05; done`,
-	}}.start(false)
+	script := `trap 'echo ending; echo cannot end in order; exit 3' TERM
+echo up
+while :; do sleep 0.05; done`
+	started, err := program{path: "/bin/sh", args: []string{"-c", script}, log: log}.start(false)
 	if err != nil {
 		t.Fatal(err)
 	}
