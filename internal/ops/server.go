@@ -79,9 +79,9 @@ func (s *Server) Start(ctx context.Context) error {
 func (s *Server) Address() string { return s.bound.String() }
 
 // Shutdown ends the server: requests under way are finished until ctx ends. What is still connected
-// then is cut off, which is no error: often it is a client that has asked for nothing yet, for which
-// the library waits as long as for an answer under way. It waits for the serving goroutine. Without
-// Start it does nothing.
+// then is cut off, which is no error: often it is a client that has asked for nothing yet, for whom
+// the library waits as for a request under way. It waits for the serving goroutine. Without Start
+// it does nothing.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if s.server == nil {
 		return nil
