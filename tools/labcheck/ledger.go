@@ -65,16 +65,22 @@ func payments(n int) rows { return rows{paid: n, serials: n, entries: 2 * n} }
 
 // changes does something, and wants it to have changed the database in this way.
 func (v *visit) changes(want rows, do func() error) error {
-	before, err := v.ledger.count(v.ctx)
-	if err != nil {
-		return err
-	}
-	if err := do(); err != nil {
-		return err
-	}
-	after, err := v.ledger.count(v.ctx)
-	if got := after.since(before); err == nil && got != want {
+	got, err := v.changed(do)
+	if err == nil && got != want {
 		err = fmt.Errorf("the database has changed by %+v, want %+v", got, want)
 	}
 	return err
+}
+
+// changed does something, and returns how the database has changed.
+func (v *visit) changed(do func() error) (rows, error) {
+	before, err := v.ledger.count(v.ctx)
+	if err != nil {
+		return rows{}, err
+	}
+	if err := do(); err != nil {
+		return rows{}, err
+	}
+	after, err := v.ledger.count(v.ctx)
+	return after.since(before), err
 }

@@ -15,3 +15,17 @@ window.labcheck.replay = async (frames) => {
   await pause(4000); // the last dots arrive
   return { took: performance.now() - begin, long: felt.long.splice(0) };
 };
+// A fixed piece of work of the same kind: what it costs says how fast the machine is today.
+window.labcheck.yardstick = (rounds) => {
+  const box = document.body.appendChild(document.createElement("ol"));
+  for (let round = 0; round < rounds; round += 1) {
+    box.replaceChildren(...Array.from({ length: 200 }, (_, n) => {
+      const item = document.createElement("li");
+      item.textContent = `${round} times ${n} is ${round * n}`;
+      return item;
+    }));
+    box.getBoundingClientRect(); // lays it out
+  }
+  box.remove();
+  return true;
+};
