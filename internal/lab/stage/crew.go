@@ -124,6 +124,10 @@ func (s *Stage) launch() (*consumer, error) {
 		"PAYMENT_OPS_ADDRESS=127.0.0.1:0",
 		"PAYMENT_ROCKETMQ_GROUP="+s.consumerGroup(),
 		"PAYMENT_MYSQL_ADDRESS="+s.database.Addr(),
+		// The page says what the cache and the database know, also on a busy machine, and a race
+		// holds transactions up until the last racer is there.
+		"PAYMENT_REDIS_TIMEOUT_MS=5000",
+		"PAYMENT_MYSQL_READ_TIMEOUT_SECONDS=15",
 		"PAYMENT_HOLD_PROBE_MIN_MS=50",
 		"PAYMENT_HOLD_PROBE_MAX_MS=1000",
 	)

@@ -126,7 +126,9 @@ func (s *Stage) watchCrew(ctx context.Context) {
 	if batches > 0 {
 		machine.Batch = committed / batches
 	}
-	if queues, err := s.offsets(ctx); err == nil {
+	quick, cancel := context.WithTimeout(ctx, brokerLimit)
+	defer cancel()
+	if queues, err := s.offsets(quick); err == nil {
 		machine.Backlog = make([]int64, len(queues))
 		for i, q := range queues {
 			machine.Backlog[i] = q.Backlog()
@@ -140,8 +142,6 @@ func (s *Stage) watchCrew(ctx context.Context) {
 
 // offsets asks the broker for the queues of the orders.
 func (s *Stage) offsets(ctx context.Context) ([]rocketmq.QueueOffsets, error) {
-	ctx, cancel := context.WithTimeout(ctx, brokerLimit)
-	defer cancel()
 	return s.admin.Offsets(ctx, s.consumerGroup(), devstack.OrderTopic)
 }
 
