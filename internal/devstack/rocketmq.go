@@ -140,6 +140,11 @@ func (s *Stack) brokerSettings(store string) []setting {
 		// refuses to store, which cannot be changed and which doctor looks at.
 		{"diskMaxUsedSpaceRatio", "95"},
 		{"cleanFileForciblyEnable", "false"},
+		// A message that waited for 200 ms is refused, and so is each one while a write takes a
+		// second: sparing a server that has too much to do. A busy laptop is slower than that
+		// with nothing to do, and a client gives up after three refusals.
+		{"waitTimeMillsInSendQueue", "30000"},
+		{"osPageCacheBusyTimeOutMills", "30000"},
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.opts.Broker)) {
 		settings = append(settings, setting{key, s.opts.Broker[key]})
