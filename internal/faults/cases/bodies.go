@@ -104,7 +104,7 @@ func dropBomb(ctx context.Context, t *trial) error {
 	}
 	// What Go has ever taken from the system, given back or not; what a race detector takes beside
 	// it is not the consumer's.
-	peak, err := t.consumer.Metric(ctx, "go_memstats_sys_bytes")
+	peak, err := metric(ctx, t.consumer, "go_memstats_sys_bytes")
 	if err != nil {
 		return err
 	}

@@ -60,18 +60,22 @@ func poison(ctx context.Context, r *faults.Rig, good int) error {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	over := make(chan struct{})
+	over, answered := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(over)
-		r.Sender.Load(ctx, faults.Mix{Orders: good, Hostile: 1, PerSecond: 400})
+		for more := true; more && ctx.Err() == nil; {
+			r.Sender.Load(ctx, faults.Mix{Orders: good, Hostile: 1, PerSecond: 400})
+			select {
+			case <-answered:
+				more = false
+			default: // so that there is something for an order to be answered amid
+			}
+		}
 	}()
 	defer func() { cancel(); <-over }()
-	amid, err := probeUntil(ctx, r, over)
+	amid, err := probeUntil(ctx, r, over, answered)
 	if err != nil {
 		return fmt.Errorf("amid the poison: %w", err)
-	}
-	if len(amid) == 0 {
-		return errors.New("no good order was answered while poison was coming")
 	}
 	slices.Sort(amid)
 	r.Say("%d good orders were answered while poison was coming, the median after %v (alone: %v)",
@@ -86,9 +90,9 @@ func poison(ctx context.Context, r *faults.Rig, good int) error {
 }
 
 // probeUntil sends one probe after the other, and returns how long those took that were answered
-// before it was over.
+// before it was over. It closes answered at the first.
 func probeUntil(
-	ctx context.Context, r *faults.Rig, over <-chan struct{},
+	ctx context.Context, r *faults.Rig, over <-chan struct{}, answered chan<- struct{},
 ) (amid []time.Duration, err error) {
 	for {
 		took, err := probe(ctx, r)
@@ -99,6 +103,9 @@ func probeUntil(
 		case <-over:
 			return amid, nil
 		default:
+			if len(amid) == 0 {
+				close(answered)
+			}
 			amid = append(amid, took)
 		}
 	}

@@ -199,11 +199,11 @@ const valueSize = 64 * mebibyte
 func otherValues(ctx context.Context, r *faults.Rig, c *faults.Consumer) error {
 	f := forger{Rig: r}
 	const failures = `result="error"`
-	failed, err := c.Metric(ctx, "payment_cache_lookups_total", failures)
+	failed, err := metric(ctx, c, "payment_cache_lookups_total", failures)
 	if err != nil {
 		return err
 	}
-	resident, err := c.Metric(ctx, "process_resident_memory_bytes")
+	resident, err := metric(ctx, c, "process_resident_memory_bytes")
 	if err != nil {
 		return err
 	}
@@ -234,14 +234,14 @@ func otherValues(ctx context.Context, r *faults.Rig, c *faults.Consumer) error {
 		}
 		r.Journal.FiredTimes(kind, len(orders), "the consumer's count of values that are none")
 	}
-	now, err := c.Metric(ctx, "payment_cache_lookups_total", failures)
+	now, err := metric(ctx, c, "payment_cache_lookups_total", failures)
 	if err == nil && now > failed {
 		err = fmt.Errorf("%.0f lookups failed for a value", now-failed)
 	}
 	if err != nil {
 		return err
 	}
-	grown, err := c.Metric(ctx, "process_resident_memory_bytes")
+	grown, err := metric(ctx, c, "process_resident_memory_bytes")
 	if grown -= resident; err == nil && grown > valueSize {
 		err = fmt.Errorf("the consumer grew by %.0f MiB for a value of %d MiB", grown/mebibyte,
 			valueSize/mebibyte)

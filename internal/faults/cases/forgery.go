@@ -151,7 +151,7 @@ func (f *forger) unbelieved(
 	ctx context.Context, c *faults.Consumer, orders []order.Order,
 ) error {
 	stale := func() (float64, error) {
-		return c.Metric(ctx, "payment_cache_lookups_total", `result="stale"`)
+		return metric(ctx, c, "payment_cache_lookups_total", `result="stale"`)
 	}
 	before, err := stale()
 	if err != nil {

@@ -44,7 +44,7 @@ func underLevel(ctx context.Context, r *faults.Rig, level, snapshot string) (err
 			defer func() { err = errors.Join(err, restore()) }()
 		}
 	}
-	c, err := r.Start(ctx, patientEnv)
+	c, err := r.Start(ctx, patientEnv()...)
 	if err != nil {
 		return err
 	}

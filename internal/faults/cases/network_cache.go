@@ -42,7 +42,7 @@ func delayCache(ctx context.Context, r *faults.Rig) error {
 // cacheInUse waits until a repeat is answered by the cache.
 func cacheInUse(ctx context.Context, r *faults.Rig, c *faults.Consumer) error {
 	by := func() (float64, error) {
-		return c.Metric(ctx, "payment_decisions_total", `decided_by="cache"`)
+		return metric(ctx, c, "payment_decisions_total", `decided_by="cache"`)
 	}
 	before, err := by()
 	if err != nil {

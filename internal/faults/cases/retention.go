@@ -134,7 +134,7 @@ func noticed(ctx context.Context, r *faults.Rig, c *faults.Consumer, deleted int
 	}); err != nil {
 		return err
 	}
-	n, err := c.Metric(ctx, "payment_jumped_messages_total")
+	n, err := metric(ctx, c, "payment_jumped_messages_total")
 	switch {
 	case err != nil:
 		return err
@@ -145,7 +145,7 @@ func noticed(ctx context.Context, r *faults.Rig, c *faults.Consumer, deleted int
 	case !c.Says("messages were deleted before they were consumed"):
 		return errors.New("the log says nothing of missing messages")
 	}
-	up, err := c.Metric(ctx, "payment_ready", `dependency="orders"`)
+	up, err := metric(ctx, c, "payment_ready", `dependency="orders"`)
 	if err == nil && up != 0 {
 		err = errors.New("not ready, and not because of the orders")
 	}

@@ -65,19 +65,36 @@ func sumMetric(ctx context.Context, r *faults.Rig, name string, labels ...string
 	return int(sum)
 }
 
-// underWay is how many deliveries a consumer has in its hands.
-func underWay(ctx context.Context, c *faults.Consumer) (int, error) {
-	return await(ctx, "a consumer's metrics", func() (int, bool, error) {
-		n, err := c.Metric(ctx, "payment_inflight_messages")
-		return int(n), err == nil, nil
+// metric reads a consumer's metric, for which one that is busy may take its time.
+func metric(
+	ctx context.Context, c *faults.Consumer, name string, labels ...string,
+) (float64, error) {
+	return await(ctx, "a consumer's metrics", func() (float64, bool, error) {
+		n, err := c.Metric(ctx, name, labels...)
+		return n, err == nil, nil
 	})
 }
 
-// patientEnv lets a consumer wait for a held statement longer than a case holds one.
-const patientEnv = "PAYMENT_MYSQL_READ_TIMEOUT_SECONDS=15"
+// underWay is how many deliveries a consumer has in its hands.
+func underWay(ctx context.Context, c *faults.Consumer) (int, error) {
+	n, err := metric(ctx, c, "payment_inflight_messages")
+	return int(n), err
+}
 
-// gatherLimit is how long transactions are held at most; it is below patientEnv.
-const gatherLimit = 12 * time.Second
+// patientEnv lets a consumer wait for a held statement longer than a case holds one.
+func patientEnv() []string {
+	return []string{
+		"PAYMENT_MYSQL_READ_TIMEOUT_SECONDS=110", "PAYMENT_MYSQL_SESSION_TIMEOUT_SECONDS=120",
+	}
+}
+
+const (
+	// gatherLimit is how long a case waits for something while it holds transactions. A few such
+	// waits are below patientEnv.
+	gatherLimit = 30 * time.Second
+	// raceLimit is gatherLimit where perhaps nothing more comes.
+	raceLimit = 12 * time.Second
+)
 
 // holdTransactions keeps the transactions of all consumers before their beginning, until the rule
 // is removed and released.
