@@ -18,8 +18,12 @@ import (
 	"example.com/payment/internal/rocketmq"
 )
 
-// patience is how long the demo waits for one thing to happen before it calls it a failure.
-const patience = 45 * time.Second
+const (
+	// patience is how long the demo waits for one thing to happen before it calls it a failure.
+	patience = 3 * time.Minute
+	// againLimit is how long it waits for what may not happen, and is tried once more then.
+	againLimit = 45 * time.Second
+)
 
 // Config says where the demo plays.
 type Config struct {

@@ -98,8 +98,9 @@ func (s *show) killedConsumer(ctx context.Context) error {
 		}
 		s.say("24 orders are answered; consumer A is killed with -9")
 		again := func() bool { return s.tally(messages).further > 0 }
-		if waitErr := until(ctx, "redeliveries", again); waitErr != nil && ctx.Err() != nil {
-			return waitErr
+		_ = devstack.Until(ctx, "redeliveries", againLimit, again)
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 		if again() {
 			s.say("its messages came again, to B: %s", s.tally(messages))
