@@ -60,7 +60,7 @@ func consume(
 	server := ops.NewServer(cfg.Ops.Address, health, metrics, log)
 	server.ServeLevel(level)
 	if err := server.Start(ctx); err != nil {
-		return err
+		return endedEarly(ctx, err)
 	}
 	defer func() { err = errors.Join(err, shutdown(server)) }()
 	log.Info("serving health and metrics", zap.String("ops", server.Address()))
