@@ -180,7 +180,8 @@ func (b *safeBuffer) String() string {
 	return b.text.String()
 }
 
-// startConsumer starts a consumer and waits until it is ready. The test's end kills it.
+// startConsumer starts a consumer and waits until it is ready. The test's end is its end, in order
+// if it can: else its messages would come again in the middle of the next test.
 func startConsumer(t *testing.T, env ...string) *consumerProcess {
 	t.Helper()
 	return startConsumerAt(t, program(t, "payment-consumer"), env...)
@@ -203,6 +204,12 @@ func startConsumerAt(t *testing.T, path string, env ...string) *consumerProcess 
 		_ = c.cmd.Wait() // the status is in ProcessState
 	}()
 	t.Cleanup(func() {
+		_ = c.cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-c.done:
+		case <-time.After(patience):
+			t.Error("the consumer did not end after SIGTERM")
+		}
 		_ = c.cmd.Process.Kill()
 		<-c.done
 		if t.Failed() {

@@ -122,11 +122,11 @@ func TestTracing(t *testing.T) {
 	if !strings.Contains(c.log.String(), `"trace_id":"`+trace+`"`) {
 		t.Errorf("trace %s is not in the log:\n%s", trace, tail(c.log.String()))
 	}
+	spans.mu.Lock()
+	defer spans.mu.Unlock()
 	if !spans.from["order-producer"] || !spans.from["payment-consumer"] {
 		t.Errorf("spans came from %v", spans.from)
 	}
-	spans.mu.Lock()
-	defer spans.mu.Unlock()
 	for _, s := range spans.spans {
 		if text := s.String(); strings.Contains(text, "TRACE_"+tag) || strings.Contains(text, "user-1") {
 			t.Errorf("span %s holds a value: %s", s.Name, text)
