@@ -21,7 +21,7 @@ import (
 )
 
 // patience bounds every wait. It is long because the machine may be busy.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 // The containers must have the topics that the tests and the demo run with.
 func TestTopics_LikeDevstack(t *testing.T) {

@@ -153,6 +153,9 @@ func (p *process) wait(ctx context.Context) error {
 		case <-p.done:
 			return nil
 		case <-ctx.Done():
+			if !p.alive() { // it has ended too, while nobody looked
+				return nil
+			}
 			return ctx.Err()
 		}
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // respTimeout bounds one conversation with Redis.
-const respTimeout = 2 * time.Second
+const respTimeout = 10 * time.Second
 
 func (s *Stack) redis(context.Context) (*server, error) {
 	path, err := s.redisProgram()

@@ -30,7 +30,7 @@ const (
 	externalTimeout = 20 * time.Second
 	// A broker takes up to 15 s to end in order.
 	stopTimeout  = 30 * time.Second
-	killTimeout  = 10 * time.Second
+	killTimeout  = time.Minute
 	queryTimeout = 5 * time.Second
 	pollInterval = 50 * time.Millisecond
 	// logLines of a server that did not start are shown.

@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	// patience bounds every wait; no test needs it unless it fails.
-	patience = 30 * time.Second
+	patience = 3 * time.Minute
 	// glimpse is how long a test looks for what must not come. Nothing fails because it is short.
 	glimpse = 100 * time.Millisecond
 )
@@ -317,10 +317,8 @@ func TestLink_HoldAnswers(t *testing.T) {
 	conn := dial(t, l)
 	send(t, conn, "SET")
 	eventually(t, "the request at the server", func() bool { return server.got() == "SET" })
+	eventually(t, "its answer to be held", func() bool { return l.Stats().Held == 1 })
 	wantSilence(t, conn)
-	if n := l.Stats().Held; n != 1 {
-		t.Errorf("%d pieces held, want 1", n)
-	}
 	must(t, l.Reset())
 	wantRead(t, conn, "SET")
 }

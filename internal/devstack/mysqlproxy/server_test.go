@@ -19,7 +19,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	// patience bounds every wait; no test needs it unless it fails.
-	patience = 30 * time.Second
+	patience = 3 * time.Minute
 	// glimpse is how long a test looks for what must not come. Nothing fails because it is short.
 	glimpse = 100 * time.Millisecond
 )

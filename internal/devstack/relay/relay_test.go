@@ -14,7 +14,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds every wait; no test needs it unless it fails.
-const patience = 30 * time.Second
+const patience = 3 * time.Minute
 
 // echo starts a server that sends back what it reads.
 func echo(t *testing.T) net.Listener {
