@@ -177,6 +177,7 @@ func TestServer_ShutdownCutsOff(t *testing.T) {
 					<-r.Context().Done()
 				}
 			})
+			begin := time.Now()
 			conn, err := net.Dial("tcp", s.Address())
 			if err != nil {
 				t.Fatal(err)
@@ -195,7 +196,8 @@ func TestServer_ShutdownCutsOff(t *testing.T) {
 			if err := s.Shutdown(ctx); err != nil {
 				t.Errorf("got %v", err)
 			}
-			if logs.FilterMessageSnippet("cut off").Len() != 1 {
+			// After five seconds the library minds an unused connection no more.
+			if n := logs.FilterMessageSnippet("cut off").Len(); n != 1 && time.Since(begin) < 5*time.Second {
 				t.Errorf("logged: %v", logs.All())
 			}
 			if answer, err := io.ReadAll(conn); len(answer) != 0 {
