@@ -44,7 +44,7 @@ const (
 	idleTime = 5 * time.Minute
 	// patience is the time limit of what a person or a probe asks, where a wrong "down" costs
 	// more than waiting: Ping, Inspect, and each page of Scan. A longer Timeout extends it.
-	patience = 2 * time.Second
+	patience = 5 * time.Second
 	// maxPipeline bounds the commands of one round trip.
 	maxPipeline = 1000
 	// bufferSize holds the replies of a usual batch, so that reading one is few system calls.
