@@ -49,7 +49,7 @@ test: build ## every test on real servers, with the race detector
 
 # Without the variables of a sourced .stack/env, which would turn the other tests on.
 unit: ## the tests that need no server; the others are skipped
-	@env $$(env | sed -n 's/^\(PAYMENT_[A-Z_]*\)=.*/-u \1/p') go test $(TEST_FLAGS) ./...
+	@env $$(env | sed -n 's/^\(PAYMENT_[A-Z_]*\)=.*/-u \1/p') go test -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) ./...
 	@echo 'Tests that need servers were skipped (go test -v names them): make test runs them.'
 
 CASE     :=
