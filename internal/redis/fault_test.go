@@ -198,17 +198,15 @@ func TestCache_Silent(t *testing.T) {
 			t.Errorf("get: %v, want the end of the budget", err)
 		}
 	}
-	before := asked.Load()
-	if before != tripInARow {
-		t.Errorf("%d commands for %d lookups: some were tried again", before, tripInARow)
-	}
 	for range 100 {
 		if err := get(t, cache, "a"); !errors.Is(err, ErrGivenUp) {
 			t.Errorf("get: %v, want ErrGivenUp", err)
 		}
 	}
-	if after := asked.Load(); after != before {
-		t.Errorf("%d commands were sent to a server that was given up", after-before)
+	// Fewer, if the server has not come to read one within its lookup's budget, or at all.
+	if n := asked.Load(); n > tripInARow {
+		t.Errorf("%d commands for %d lookups: some were tried again, or sent to a server that was "+
+			"given up", n, tripInARow)
 	}
 	if n := logs.Len(); n != 1 {
 		t.Errorf("%d log lines, want one: %v", n, logs.All())
