@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -47,7 +48,14 @@ func TestACL(t *testing.T) {
 	if err := raw.ACLSetUser(t.Context(), user, aclRules(t, prefix)...).Err(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { raw.Do(t.Context(), "ACL", "DELUSER", user) })
+	t.Cleanup(func() {
+		// The test's own context has ended by now.
+		ctx, cancel := context.WithTimeout(context.Background(), roomy)
+		defer cancel()
+		if err := raw.Do(ctx, "ACL", "DELUSER", user).Err(); err != nil {
+			t.Errorf("remove the user %s: %v", user, err)
+		}
+	})
 	cfg.User, cfg.Password = user, aclPassword
 	c := newCache(t, cfg)
 	if err := c.Ping(t.Context()); err != nil {
