@@ -77,6 +77,10 @@ func emptyDatabase(t testing.TB) *fixture {
 			Address: server.Addr, Database: name,
 			User:     env("PAYMENT_MYSQL_USER", "payment_app"),
 			Password: os.Getenv("PAYMENT_MYSQL_PASSWORD"),
+			// A machine that stands still is no outage and no contention. A test that is about a
+			// limit sets its own.
+			DialTimeout: 20 * time.Second, LockWait: 20 * time.Second,
+			ReadTimeout: 40 * time.Second, SessionTimeout: time.Minute,
 		},
 	}
 	t.Cleanup(func() {
@@ -153,7 +157,9 @@ func (f *fixture) open(t testing.TB, change ...func(*Config)) *DB {
 // store opens the database and returns a store whose accounts may hold nearly anything.
 func (f *fixture) store(t testing.TB, change ...func(*Config)) *Store {
 	t.Helper()
-	return NewStore(f.open(t, change...), 1<<62)
+	s := NewStore(f.open(t, change...), 1<<62)
+	s.timeout = testTimeout
+	return s
 }
 
 // guard puts a guard without a cache on a new store.
@@ -161,7 +167,7 @@ func (f *fixture) guard(
 	t testing.TB, change ...func(*Config),
 ) *idem.Guard[order.Order, payment.Answer] {
 	t.Helper()
-	g := idem.New(f.store(t, change...), noCache{}, idem.Options{})
+	g := idem.New(f.store(t, change...), noCache{}, idem.Options{Timeout: testTimeout})
 	t.Cleanup(g.Close)
 	return g
 }
