@@ -277,14 +277,31 @@ func commitOne(t testing.TB, s *Store, req payment.Request) idem.Answer[payment.
 	return answers[0]
 }
 
-// commitAside commits one request on a goroutine of its own, and returns where its error comes.
+// commitAside commits one request on a goroutine of its own, and returns where its error comes; an
+// answer that it is to come again later is one.
 func commitAside(ctx context.Context, s *Store, req payment.Request) <-chan error {
 	done := make(chan error, 1)
 	go func() {
-		_, err := s.Commit(ctx, []payment.Request{req})
+		answers, err := s.Commit(ctx, []payment.Request{req})
+		if err == nil && answers[0].Verdict == idem.Retry {
+			err = answers[0].Err
+		}
 		done <- err
 	}()
 	return done
+}
+
+// reached returns when a statement that a rule is for is there. Whoever sends it tells done of its
+// own end, and must not end before.
+func reached[T any](t *testing.T, r *mysqlproxy.Rule, done <-chan T) {
+	t.Helper()
+	select {
+	case <-r.Reached():
+	case end := <-done:
+		t.Fatalf("over before the statement that the rule is for: %+v", end)
+	case <-time.After(testTimeout):
+		t.Fatal("waited in vain for the statement that the rule is for")
+	}
 }
 
 // eventually waits for a condition that another goroutine or session brings about.

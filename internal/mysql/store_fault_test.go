@@ -200,7 +200,7 @@ func TestStore_KilledSession(t *testing.T) {
 	s := f.store(t, by)
 	r := w.Next(mysqlproxy.Containing("INSERT INTO accounts"), mysqlproxy.Hold())
 	done := commitAside(t.Context(), s, pay("S"))
-	<-r.Reached()
+	reached(t, r, done)
 	id := f.number(t, "SELECT id FROM information_schema.processlist "+
 		"WHERE db = ? AND user = ?", f.name, f.cfg.User)
 	f.exec(t, fmt.Sprint("KILL ", id))
@@ -237,11 +237,13 @@ func TestStore_ZombieTransaction(t *testing.T) {
 	f.accounts(t, 1000, "payer", "payee")
 	w, by := through(t, f.cfg.Address)
 	s := f.store(t, by, func(c *Config) {
-		c.LockWait, c.ReadTimeout = time.Second, 1100*time.Millisecond
+		c.LockWait, c.ReadTimeout = 3*time.Second, 5*time.Second
 	})
 	r := w.Next(mysqlproxy.Containing("COMMIT"), mysqlproxy.Hold())
+	stuck := commitAside(t.Context(), s, pay("S"))
+	reached(t, r, stuck)
 	select {
-	case err := <-commitAside(t.Context(), s, pay("S")):
+	case err := <-stuck:
 		if !errors.Is(err, idem.ErrUnavailable) {
 			t.Errorf("stuck COMMIT: %v, want ErrUnavailable", err)
 		}

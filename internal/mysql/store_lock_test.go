@@ -10,7 +10,6 @@ import (
 	"example.com/payment/internal/devstack/mysqlproxy"
 	"example.com/payment/internal/idem"
 	"example.com/payment/internal/order"
-	"example.com/payment/internal/payment"
 )
 
 // Another session holds the account for longer than the lock wait: the transaction is begun from
@@ -22,14 +21,16 @@ func TestStore_LockWaitTimeout(t *testing.T) {
 	w, by := through(t, f.cfg.Address)
 	s := f.store(t, by, func(c *Config) { c.LockWait = time.Second })
 	tx := f.hold(t, "SELECT * FROM accounts WHERE account_id = 'payee' FOR UPDATE")
-	done := make(chan idem.Answer[payment.Answer], 1)
-	go func() { done <- commitOne(t, s, pay("S")) }()
+	done := commitAside(t.Context(), s, pay("S"))
 	eventually(t, "a lock wait timeout", func() bool { return w.Errors(1205) > 0 })
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
-	if a := <-done; a.Verdict == idem.Retry { // the account was still locked at the second look
+	switch err := <-done; {
+	case errors.Is(err, errAccountLocked): // it was still locked at the second look
 		commitOne(t, s, pay("S"))
+	case err != nil:
+		t.Errorf("Commit: %v", err)
 	}
 	f.expectPaid(t, 1)
 }
@@ -73,12 +74,12 @@ func TestStore_SilentSessionLosesItsLocks(t *testing.T) {
 	f.accounts(t, 1000, "payer", "payee")
 	w, by := through(t, f.cfg.Address)
 	paused := f.store(t, by, func(c *Config) {
-		c.LockWait, c.ReadTimeout = time.Second, 1500*time.Millisecond
-		c.SessionTimeout, c.IdleTime = 2*time.Second, time.Second
+		c.LockWait, c.ReadTimeout = time.Second, 5*time.Second
+		c.SessionTimeout, c.IdleTime = 6*time.Second, time.Second
 	})
 	r := w.Next(mysqlproxy.Containing("INSERT INTO payments"), mysqlproxy.Hold())
 	done := commitAside(t.Context(), paused, pay("S"))
-	<-r.Reached()
+	reached(t, r, done)
 	other := f.store(t)
 	if a := commitOne(t, other, pay("T")); a.Record.Answer.Outcome != order.Paid {
 		t.Errorf("the other consumer: %+v", a)
@@ -97,7 +98,8 @@ func TestStore_TableLock(t *testing.T) {
 	f := newDatabase(t)
 	f.accounts(t, 1000, "payer", "payee")
 	w, by := through(t, f.cfg.Address)
-	s := f.store(t, by, func(c *Config) { c.LockWait = time.Second })
+	// The table is free before the last of four attempts has waited.
+	s := f.store(t, by, func(c *Config) { c.LockWait = 3 * time.Second })
 	conn, err := f.root.Conn(t.Context())
 	if err != nil {
 		t.Fatal(err)

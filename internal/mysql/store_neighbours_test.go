@@ -18,7 +18,7 @@ func TestStore_LockedAccount(t *testing.T) {
 	t.Parallel()
 	f := newDatabase(t)
 	f.accounts(t, 1000, "payer", "payee", "stuck")
-	s := f.store(t, func(c *Config) { c.LockWait, c.ReadTimeout = time.Second, 2*time.Second })
+	s := f.store(t, func(c *Config) { c.LockWait = time.Second })
 	tx := f.hold(t, "SELECT * FROM accounts WHERE account_id = 'stuck' FOR UPDATE")
 	reqs := []payment.Request{
 		pay("A"), requestFor("B", "O-B", "stuck", "payee", 10), pay("C"),
@@ -63,7 +63,7 @@ func TestStore_ConflictOfADecidedSerial(t *testing.T) {
 	r := w.Next(mysqlproxy.Containing("FROM accounts FORCE"), mysqlproxy.Hold())
 	done := make(chan idem.Decision[payment.Answer], 1)
 	go func() { done <- g.Process(t.Context(), declined) }()
-	<-r.Reached()
+	reached(t, r, done)
 	other := f.store(t)
 	if a := commitOne(t, other, declined); a.Record.Answer.Outcome != order.Declined {
 		t.Errorf("S2: %+v", a)

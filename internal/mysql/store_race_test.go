@@ -276,7 +276,7 @@ func TestStore_CommitGivesUpWithItsContext(t *testing.T) {
 	s := f.store(t, by)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := commitAside(ctx, s, pay("S"))
-	<-r.Reached()
+	reached(t, r, done)
 	r.Release()
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
