@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"time"
@@ -292,9 +293,10 @@ func OwnRaces(log string) (races []string) {
 const unwatched = 150 * time.Millisecond
 
 // Transactions counts the transactions of others for which a condition on a row of
-// information_schema.innodb_trx holds. It waits first, so that it does not see what was.
+// information_schema.innodb_trx holds. It waits first, so that it does not see what was, and by
+// chance: two that look in step, one in the pause of the other, would see the same for ever.
 func (r *Rig) Transactions(ctx context.Context, condition string) (n int, err error) {
-	devstack.Pause(ctx, unwatched)
+	devstack.Pause(ctx, unwatched+rand.N(unwatched))
 	err = r.SQL.QueryRowContext(ctx, `SELECT COUNT(*) FROM information_schema.innodb_trx
 WHERE trx_mysql_thread_id <> CONNECTION_ID() AND `+condition).Scan(&n)
 	return n, err

@@ -43,25 +43,21 @@ func TestRig_Transactions(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// A few looks, because another test may look as well and keep the server from renewing.
-	sees := func(want int) bool {
-		for range 5 {
+	// Some looks, because another test may look as well and keep the server from renewing.
+	sees := func(want int, what string) {
+		err := Until(ctx, what, patience/3, func() bool {
 			got, err := r.Transactions(ctx, fmt.Sprint("trx_mysql_thread_id = ", id))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got == want {
-				return true
-			}
+			return got == want
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		return false
 	}
 	run("START TRANSACTION WITH CONSISTENT SNAPSHOT")
-	if !sees(1) {
-		t.Error("an open transaction is not seen")
-	}
+	sees(1, "an open transaction to be seen")
 	run("ROLLBACK")
-	if !sees(0) {
-		t.Error("a transaction that has ended is still seen")
-	}
+	sees(0, "a transaction that has ended to be seen no more")
 }

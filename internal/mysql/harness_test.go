@@ -357,7 +357,7 @@ func (f *fixture) hold(t *testing.T, statements ...string) *sql.Tx {
 func (f *fixture) waiting(t *testing.T) {
 	t.Helper()
 	eventually(t, "a session that waits for a lock", func() bool {
-		time.Sleep(150 * time.Millisecond) // what the server says of locks is that old
+		letItRenew()
 		return f.number(t, "SELECT COUNT(*) FROM information_schema.innodb_trx t "+
 			"JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id "+
 			"WHERE t.trx_state = 'LOCK WAIT' AND p.db = ?", f.name) > 0
