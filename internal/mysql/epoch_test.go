@@ -8,6 +8,20 @@ import (
 	"time"
 )
 
+// aged makes the last reading of the epoch so old, however long ago it was: between a reading and a
+// look at it a machine may stand still for longer than the lease. It returns when it was read.
+func (db *DB) aged(t *testing.T, age time.Duration) time.Time {
+	t.Helper()
+	reading := db.epoch.Load()
+	if reading == nil {
+		t.Fatal("the epoch was never read")
+	}
+	aged := *reading
+	aged.at = time.Now().Add(-age)
+	db.epoch.Store(&aged)
+	return reading.at
+}
+
 func TestEpoch_ReadOnConnect(t *testing.T) {
 	t.Parallel()
 	f := newDatabase(t)
@@ -15,8 +29,12 @@ func TestEpoch_ReadOnConnect(t *testing.T) {
 	if epoch, ok := db.Epoch(); ok {
 		t.Errorf("epoch %q before the first connection", epoch)
 	}
+	start := time.Now()
 	if err := db.Ping(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	if at := db.aged(t, 0); at.Before(start) {
+		t.Errorf("the epoch was read %v before the first connection", start.Sub(at))
 	}
 	if epoch, ok := db.Epoch(); !ok || len(epoch) != 32 {
 		t.Errorf("epoch %q, %t after the first connection", epoch, ok)
@@ -56,6 +74,7 @@ func TestEpoch_Replace(t *testing.T) {
 	if err := fresh.Ping(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	fresh.aged(t, 0)
 	if epoch, ok := fresh.Epoch(); !ok || epoch != replaced {
 		t.Errorf("a new connection read %q, %t, want %q", epoch, ok, replaced)
 	}
@@ -74,6 +93,7 @@ func TestEpoch_LeaseEnds(t *testing.T) {
 	if err := db.RefreshEpoch(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	db.aged(t, 0)
 	if _, ok := db.Epoch(); !ok {
 		t.Fatal("no epoch right after it was read")
 	}
@@ -83,12 +103,11 @@ func TestEpoch_LeaseEnds(t *testing.T) {
 	if err := db.RefreshEpoch(t.Context()); err == nil {
 		t.Fatal("RefreshEpoch of a database that is away: no error")
 	}
+	db.aged(t, 0)
 	if _, ok := db.Epoch(); !ok {
 		t.Error("the epoch is unknown although its lease has not ended")
 	}
-	aged := *db.epoch.Load()
-	aged.at = aged.at.Add(-epochLease - time.Millisecond)
-	db.epoch.Store(&aged)
+	db.aged(t, epochLease+time.Millisecond)
 	if epoch, ok := db.Epoch(); ok {
 		t.Errorf("epoch %q after the end of its lease", epoch)
 	}
