@@ -20,12 +20,17 @@ import (
 // SchemaVersion is the number of the newest migration, which the program needs.
 const SchemaVersion = 5
 
+// migrationTurn is how long a caller of Migrate waits for others that migrate the same database; an
+// index on a large table takes its time.
+const migrationTurn = 10 * time.Minute
+
 // userName is what a database user may look like in a GRANT: name or name@host.
 var userName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}(@[A-Za-z0-9_.%:-]{1,255})?$`)
 
 // Migrate brings the schema to SchemaVersion and, if appUser is not empty, gives that user the
-// rights of grants.sql. The user of cfg needs DDL rights and the grant option; several callers
-// at once take turns. It returns the version that it found and the one that it left.
+// rights of grants.sql. The user of cfg needs DDL rights and the grant option. Several callers at
+// once take turns; one that has waited ten minutes for the others fails. It returns the version
+// that it found, when it was its turn, and the one that it left.
 func Migrate(
 	ctx context.Context, cfg Config, files fs.FS, appUser string,
 ) (from, to uint, err error) {
@@ -40,7 +45,7 @@ func Migrate(
 	if err := ping(ctx, pool, cfg.withDefaults()); err != nil {
 		return 0, 0, explainToOwner("connect to "+cfg.Address+" as "+cfg.User, err)
 	}
-	from, to, err = applyMigrations(ctx, pool, files)
+	from, to, err = inTurn(ctx, pool, files)
 	if err != nil || appUser == "" {
 		return from, to, err
 	}
@@ -67,6 +72,26 @@ func ping(ctx context.Context, pool *sql.DB, cfg Config) error {
 	ctx, cancel := context.WithTimeout(ctx, cfg.DialTimeout+cfg.ReadTimeout)
 	defer cancel()
 	return pool.PingContext(ctx)
+}
+
+// inTurn applies migrations once nobody else does. The library waits 10 s for its lock, and if it
+// does not get it, has done nothing: it starts from scratch here, and finds what the others have
+// done meanwhile. If the server has not said within 15 s who has the lock, it may be the one
+// connection of this pool: that asks for it once more, gets it, and loses it with the pool.
+func inTurn(ctx context.Context, pool *sql.DB, files fs.FS) (from, to uint, err error) {
+	waiting, cancel := context.WithTimeout(ctx, migrationTurn)
+	defer cancel()
+	for failures := 1; ; failures++ {
+		from, to, err = applyMigrations(ctx, pool, files)
+		if !isLocked(err) || !contention().Wait(waiting, failures) {
+			return from, to, err
+		}
+	}
+}
+
+// isLocked says that another migration of this database is under way.
+func isLocked(err error) bool {
+	return errors.Is(err, database.ErrLocked) || errors.Is(err, migrate.ErrLockTimeout)
 }
 
 func applyMigrations(ctx context.Context, pool *sql.DB, files fs.FS) (from, to uint, err error) {
@@ -119,6 +144,8 @@ func reply(err error) error {
 		return failed.OrigErr
 	case errors.As(err, &dirty):
 		return halfApplied(dirty.Version)
+	case isLocked(err):
+		return fmt.Errorf("another migration of this database is under way: %w", err)
 	default:
 		return err
 	}

@@ -11,6 +11,10 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/golang-migrate/migrate/v4/database"
+
+	"example.com/payment/internal/devstack/mysqlproxy"
+	"example.com/payment/internal/devstack/rule"
 	"example.com/payment/internal/idem"
 	"example.com/payment/migrations"
 )
@@ -53,6 +57,63 @@ func TestMigrate_SixAtOnce(t *testing.T) {
 	wg.Wait()
 	if n := f.number(t, "SELECT COUNT(*) FROM ledger_epoch"); n != 1 {
 		t.Errorf("%d epochs, want 1", n)
+	}
+}
+
+// migrateAside migrates on a goroutine of its own, and returns where its error comes.
+func migrateAside(ctx context.Context, cfg Config) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		_, _, err := Migrate(ctx, cfg, migrations.Files, "")
+		done <- err
+	}()
+	return done
+}
+
+// A migration that takes longer than the library waits for one, 10 s, holds others up until it is
+// over, or until they have waited long enough.
+func TestMigrate_TakesTurns(t *testing.T) {
+	t.Parallel()
+	f := emptyDatabase(t)
+	w, by := through(t, f.cfg.Address)
+	cfg := f.rootOf(t)
+	by(&cfg)
+	r := w.Next(mysqlproxy.Containing("SELECT version"), mysqlproxy.Hold())
+	patient := migrateAside(t.Context(), cfg)
+	reached(t, r, patient) // and so it has made the table of versions, and let go of the lock
+	name, err := database.GenerateAdvisoryLockId(f.name + ":schema_migrations")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := f.root.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Close() }()
+	var taken bool
+	err = other.QueryRowContext(t.Context(), "SELECT GET_LOCK(?, 0)", name).Scan(&taken)
+	if err != nil || !taken {
+		t.Fatalf("GET_LOCK: %t, %v", taken, err)
+	}
+	asked := w.Add(mysqlproxy.Containing("GET_LOCK"), mysqlproxy.Pass(), rule.Always())
+	r.Release()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	hurried := migrateAside(ctx, cfg)
+	eventually(t, "both to ask for the lock", func() bool { return asked.Matched() >= 2 })
+	cancel()
+	expectLine(t, "Hurried", <-hurried, "another migration of this database is under way")
+	eventually(t, "the other one to ask for the lock again", func() bool {
+		return asked.Matched() >= 3 || len(patient) > 0
+	})
+	if _, err := other.ExecContext(t.Context(), "SELECT RELEASE_LOCK(?)", name); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-patient; err != nil {
+		t.Errorf("Migrate: %v", err)
+	}
+	if n := f.number(t, "SELECT version FROM schema_migrations"); n != SchemaVersion {
+		t.Errorf("version %d, want %d", n, SchemaVersion)
 	}
 }
 
