@@ -132,6 +132,20 @@ other_total{outcome="paid"} 7
 	}
 }
 
+// TestNewRun: a run lies between two looks; of one that was over at the first nothing is known.
+func TestNewRun(t *testing.T) {
+	t.Parallel()
+	first := sample{at: time.Unix(100, 0), counts: counts{"paid": 100}}
+	last := sample{at: time.Unix(102, 0), counts: counts{"paid": 300}}
+	run, err := newRun(first, last)
+	if err != nil || run.Messages != 200 || run.Seconds != 2 || run.PerSecond != 100 {
+		t.Errorf("got %+v, %v", run, err)
+	}
+	if run, err := newRun(last, last); err == nil {
+		t.Errorf("a run that was over when it was first seen is %+v", run)
+	}
+}
+
 // TestExpected: a run that did something else than its lane says is none.
 func TestExpected(t *testing.T) {
 	t.Parallel()

@@ -34,8 +34,8 @@ func TestMeasure(t *testing.T) {
 	result, err := Measure(t.Context(), Config{
 		Home: home, Root: root, Self: lab, Folder: filepath.Join(folder, "bench"), Out: io.Discard,
 		Plan: Plan{
-			Rounds: 1, Time: 10 * time.Second, Backlog: 3000, Hot: 3000, Rows: 3000, Repeats: 3000,
-			Only: lanes,
+			// So many that the fastest lane is seen at work more than once.
+			Rounds: 1, Time: 10 * time.Second, Backlog: 30_000, Repeats: 30_000, Only: lanes,
 		},
 	})
 	if err != nil {

@@ -55,10 +55,19 @@ func (r *rig) measure(ctx context.Context, lane Lane) (run Run, err error) {
 	if err := expected(lane, last.counts); err != nil {
 		return run, fmt.Errorf("%s:%s: %w", lane.Workload, lane.Variant, err)
 	}
-	return newRun(first, last), nil
+	if run, err = newRun(first, last); err != nil {
+		return run, fmt.Errorf("%s:%s: %w", lane.Workload, lane.Variant, err)
+	}
+	return run, nil
 }
 
-func newRun(first, last sample) Run {
+// newRun is what happened between two samples.
+func newRun(first, last sample) (Run, error) {
+	if !last.at.After(first.at) {
+		// Nothing divided by nothing is below no limit: it would pass for a measurement.
+		return Run{}, fmt.Errorf("all %d messages were handled when work was first seen: "+
+			"nothing is measured of so few", last.counts.total())
+	}
 	run := Run{
 		Messages: last.counts.total() - first.counts.total(),
 		Seconds:  last.at.Sub(first.at).Seconds(), Usage: map[string]Usage{},
@@ -67,7 +76,7 @@ func newRun(first, last sample) Run {
 	for name, usage := range last.usage {
 		run.Usage[name] = usage.since(first.usage[name])
 	}
-	return run
+	return run, nil
 }
 
 // work lets a program handle messages until all are done or the time is over, and kills it.

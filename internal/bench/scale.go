@@ -197,5 +197,6 @@ func (s *scaling) together(ctx context.Context, at scene, n int) (rate float64, 
 	if err := only(last.counts, "paid", "duplicate"); err != nil {
 		return 0, err
 	}
-	return newRun(first, last).PerSecond, nil
+	run, err := newRun(first, last)
+	return run.PerSecond, err
 }
