@@ -61,6 +61,9 @@ type position struct {
 	known int64
 	// handed is one past the highest offset that this process was given.
 	handed int64
+	// told is the group's offset beyond the end of which a jump was told; 0 once it is not beyond
+	// the end any more.
+	told   int64
 	looked bool
 }
 
@@ -181,18 +184,23 @@ func (w *watcher) judge(q QueueOffsets) {
 // next is the position after a look, and the jump, if from and to differ.
 func (p position) next(q QueueOffsets) (after position, from, to int64) {
 	after = p
-	after.looked = true
+	after.looked, after.told = true, 0
 	here := max(p.known, p.handed)
 	switch {
 	case !p.looked && q.Committed == NoOffset:
 		// A new group. What was deleted before it was made was never its own.
 		after.known = q.Min
 		return after, 0, 0
-	case q.Committed > q.Max:
-		after.known, after.handed = q.Max, 0
-		if p.looked && p.known == q.Max {
-			return after, 0, 0 // told already; the offset has not been corrected yet
+	case q.Committed > q.Max && p.told > 0 && q.Committed >= p.told:
+		// The client takes ten seconds to correct the offset. Meanwhile messages come, so that the
+		// end moves, and it may acknowledge what it had pulled before, so that the offset grows. An
+		// offset that falls was corrected, and is beyond another end.
+		if p.handed > q.Max {
+			p.handed = 0 // what was given of the queue that is lost
 		}
+		return p, 0, 0
+	case q.Committed > q.Max:
+		after.known, after.handed, after.told = q.Max, 0, q.Committed
 		return after, q.Committed, q.Max
 	case !p.looked:
 		here = max(q.Committed, p.handed)

@@ -37,6 +37,27 @@ func TestPosition(t *testing.T) {
 		"InFlightInPart": {[]look{{120, 100, 0, 200}, {120, 100, 150, 200}}, [][2]int64{{120, 150}}},
 		"Beyond":         {[]look{{0, 500, 0, 3}, {0, 500, 0, 3}, {3, 3, 0, 3}}, [][2]int64{{500, 3}}},
 		"BeyondLater":    {[]look{{10, 10, 0, 10}, {10, 10, 0, 2}, {2, 2, 0, 4}}, [][2]int64{{10, 2}}},
+		// Messages come before the client has corrected the offset: the end moves, and it is one jump.
+		"BeyondAndMore": {
+			[]look{{0, 500, 0, 3}, {0, 500, 0, 4}, {4, 500, 0, 9}, {9, 9, 0, 9}},
+			[][2]int64{{500, 3}},
+		},
+		"BeyondAndGone": {
+			[]look{{0, 500, 0, 3}, {4, 500, 0, 9}, {4, 4, 6, 9}}, [][2]int64{{500, 3}, {4, 6}},
+		},
+		"BeyondAgain": {
+			[]look{{0, 500, 0, 3}, {3, 3, 0, 3}, {500, 500, 0, 500}, {500, 500, 0, 3}},
+			[][2]int64{{500, 3}, {500, 3}},
+		},
+		// What was pulled before is acknowledged after, and says nothing of the queue as it is now.
+		"BeyondAndAcknowledged": {
+			[]look{{10, 10, 0, 10}, {10, 10, 0, 2}, {12, 12, 0, 3}, {0, 3, 5, 9}},
+			[][2]int64{{10, 2}, {2, 5}},
+		},
+		// It was corrected to 30 before the second loss, and nobody looked in between.
+		"BeyondTwice": {
+			[]look{{0, 500, 0, 30}, {0, 30, 0, 3}}, [][2]int64{{500, 30}, {30, 3}},
+		},
 		"BeyondCorrected": {
 			[]look{{0, 500, 0, 3}, {4, 4, 0, 4}, {5, 5, 4, 6}, {5, 5, 6, 9}},
 			[][2]int64{{500, 3}, {5, 6}},
