@@ -95,6 +95,7 @@ func (s servers) consume(t *testing.T, wanted int) map[string]payment.Message {
 	enough := make(chan struct{})
 	c, err := rocketmq.NewConsumer(rocketmq.ConsumerConfig{
 		NameServers: s.nameServers, Group: s.name + "-reader", Topic: s.orders, Tag: "pay",
+		MaxCached: 65535, ConsumeTimeout: time.Hour, // or the client's own races are this test's
 	}, func(_ context.Context, m payment.Message) payment.Disposition {
 		mu.Lock()
 		defer mu.Unlock()

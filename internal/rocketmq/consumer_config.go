@@ -62,7 +62,9 @@ type ConsumerConfig struct {
 	// given back in time. It may last a hundredth longer. Default 2 min.
 	HandlerTimeout time.Duration
 	// ConsumeTimeout is when the client sends a message back whose handler has not returned,
-	// and does not tell the handler. Default 5 min, and at least twice the handler timeout.
+	// and does not tell the handler. Default 5 min, and at least twice the handler timeout. Tests
+	// under the race detector set the maximum, an hour, as the client reads its cache without a
+	// lock when it looks for such messages, also after it was shut down.
 	ConsumeTimeout time.Duration
 	// StartAttempts is how often Start tries. Default 8.
 	StartAttempts int

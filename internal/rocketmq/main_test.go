@@ -80,7 +80,8 @@ func (b broker) group() string { return "ig_" + b.name }
 func (b broker) consumerConfig(topic string) ConsumerConfig {
 	return ConsumerConfig{
 		NameServers: b.nameServers, Group: b.group(), Topic: topic,
-		Concurrency: 16, MaxCached: maxCached, DrainTimeout: 30 * time.Second,
+		Concurrency: 16, MaxCached: maxCached, ConsumeTimeout: time.Hour,
+		DrainTimeout: 30 * time.Second,
 	}
 }
 

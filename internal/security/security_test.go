@@ -263,6 +263,7 @@ func testConsumer(t *testing.T, stack *devstack.Stack) {
 		NameServers: []string{stack.Address(devstack.NameServer)},
 		AccessKey:   consumerUser, SecretKey: consumerSecret, StartAttempts: 2,
 		Group: group, Topic: devstack.OrderTopic, WriteTopics: []string{devstack.ResultTopic},
+		MaxCached: 65535, ConsumeTimeout: time.Hour, // or the client's own races are this test's
 	}, func(_ context.Context, m payment.Message) payment.Disposition {
 		if m.Attempt == 1 {
 			return payment.Redeliver
