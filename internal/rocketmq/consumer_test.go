@@ -3,6 +3,7 @@ package rocketmq
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -117,29 +118,45 @@ func TestConsumer_TwoInstances(t *testing.T) {
 	for i := range seen {
 		consume(t, b.consumerConfig(topic), acknowledging(seen[i]))
 	}
-	rounds := 0
-	eventually(t, "three rounds in a row that both had a share of", func() bool {
-		before := [2]int{seen[0].deliveries(), seen[1].deliveries()}
-		send(t, p, topic, keys(8)...)
-		eventually(t, "a round", func() bool {
-			return seen[0].deliveries()+seen[1].deliveries() >= before[0]+before[1]+8
-		})
-		rounds++
-		if seen[0].deliveries() == before[0] || seen[1].deliveries() == before[1] {
-			rounds = 0
+	// Until the queues are divided for the second time, some have two readers, or none.
+	var rounds [][]string
+	eventually(t, "three rounds in a row of which each had a share", func() bool {
+		round := make([]string, 8)
+		for i := range round {
+			round[i] = fmt.Sprintf("round-%d-key-%d", len(rounds), i)
 		}
-		return rounds == 3
+		rounds = append(rounds, round)
+		send(t, p, topic, round...)
+		eventually(t, "a round", func() bool {
+			return union(seen[0], seen[1]) == len(round)*len(rounds)
+		})
+		return len(rounds) >= 3 && divided(seen, rounds[len(rounds)-3:])
 	})
-	// The last three rounds: each queue had one reader.
+}
+
+// divided says whether each key came once, each queue had one reader, and both readers had a share
+// of each round.
+func divided(seen [2]*journal, rounds [][]string) bool {
 	owner := make(map[int]int)
-	for i, j := range seen {
-		for _, m := range j.last(8) {
-			if other, ok := owner[m.Queue]; ok && other != i {
-				t.Errorf("queue %d was read by both consumers", m.Queue)
+	for _, round := range rounds {
+		var shares [2]int
+		for _, key := range round {
+			reader := len(seen[1].of(key)) // 1 if the second has it
+			if len(seen[0].of(key))+reader != 1 {
+				return false
 			}
-			owner[m.Queue] = i
+			queue := seen[reader].of(key)[0].Queue
+			if other, ok := owner[queue]; ok && other != reader {
+				return false
+			}
+			owner[queue] = reader
+			shares[reader]++
+		}
+		if shares[0] == 0 || shares[1] == 0 {
+			return false
 		}
 	}
+	return true
 }
 
 // TestConsumer_HandlerContext: a handler's context ends at the handler timeout.
@@ -265,11 +282,4 @@ func acknowledging(j *journal) Handler {
 		j.add(m)
 		return payment.Acknowledge
 	}
-}
-
-// last returns the last messages, at most n.
-func (j *journal) last(n int) []payment.Message {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.messages[max(0, len(j.messages)-n):]
 }

@@ -179,6 +179,13 @@ func TestConsumer_DrainUnstarted(t *testing.T) {
 	wantError(t, c.Start(patient(t)), "started once")
 }
 
+// last returns the last messages, at most n.
+func (j *journal) last(n int) []payment.Message {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.messages[max(0, len(j.messages)-n):]
+}
+
 // load sends many messages in batches.
 func load(t *testing.T, b broker, topic string, total int) {
 	t.Helper()
