@@ -93,6 +93,7 @@ func TestLeakScenario(t *testing.T) {
 	}
 	p, err := NewProducer(ProducerConfig{
 		NameServers: b.nameServers, Group: "it-producer", AccessKey: "key", SecretKey: secret,
+		SendTimeout: sendTimeout,
 	}, log)
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +105,7 @@ func TestLeakScenario(t *testing.T) {
 	out.Topic = "it_" + b.name + "_none"
 	_, err = p.Send(patient(t), out)
 	t.Log(err)
-	eventually(t, "a panic and its redelivery", func() bool { return answered.Load() == 2 })
+	eventually(t, "a panic and its redelivery", func() bool { return answered.Load() >= 2 })
 	reader, err := NewResultReader(ResultReaderConfig{
 		NameServers: b.nameServers, Group: b.group() + "-r", Topic: topic,
 	}, nil, log)
@@ -115,7 +116,7 @@ func TestLeakScenario(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the reader to skip both messages", func() bool {
-		return reader.consumer.Stats().Delivered == 2
+		return reader.consumer.Stats().Delivered >= 2
 	})
 	t.Log(errors.Join(reader.Close(patient(t)), c.Drain(patient(t)), p.Close()))
 }

@@ -21,6 +21,10 @@ import (
 // delays, and the machine may be busy.
 const patience = 3 * time.Minute
 
+// sendTimeout is for sends that are counted: one whose answer is late is sent again, and is there
+// twice.
+const sendTimeout = time.Minute
+
 // TestMain silences the client and looks for leaked goroutines, but for the client's own: its
 // bookkeeping sleeps for up to a day after a shutdown, and a waiting pull for 30 s.
 func TestMain(m *testing.M) {
@@ -107,7 +111,9 @@ func consume(t *testing.T, config ConsumerConfig, handler Handler) *Consumer {
 
 func (b broker) producer(t *testing.T) *Producer {
 	t.Helper()
-	p, err := NewProducer(ProducerConfig{NameServers: b.nameServers, Group: "it-producer"}, zap.NewNop())
+	p, err := NewProducer(ProducerConfig{
+		NameServers: b.nameServers, Group: "it-producer", SendTimeout: sendTimeout,
+	}, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}

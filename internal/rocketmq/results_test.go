@@ -31,7 +31,10 @@ func TestResults_Roundtrip(t *testing.T) {
 	b := needBroker(t)
 	topic := b.topic(t, "", 4)
 	results, err := NewResults(ResultsConfig{
-		Producer: ProducerConfig{NameServers: b.nameServers, Group: "it-results"}, Topic: topic,
+		Producer: ProducerConfig{
+			NameServers: b.nameServers, Group: "it-results", SendTimeout: sendTimeout,
+		},
+		Topic: topic,
 	}, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)

@@ -22,7 +22,10 @@ func TestTrace_ThroughTheBroker(t *testing.T) {
 	topic, resultTopic := b.topic(t, "", 1), b.topic(t, "-results", 1)
 	tracer, spans := tracingtest.New(100)
 	results, err := NewResults(ResultsConfig{
-		Producer: ProducerConfig{NameServers: b.nameServers, Group: "it-traces"}, Topic: resultTopic,
+		Producer: ProducerConfig{
+			NameServers: b.nameServers, Group: "it-traces", SendTimeout: sendTimeout,
+		},
+		Topic: resultTopic,
 	}, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +42,8 @@ func TestTrace_ThroughTheBroker(t *testing.T) {
 	traces := resultTraces(t, b, resultTopic)
 
 	producer, err := NewProducer(ProducerConfig{
-		NameServers: b.nameServers, Group: "it-traces", Tracer: tracer}, quiet(t))
+		NameServers: b.nameServers, Group: "it-traces", SendTimeout: sendTimeout, Tracer: tracer,
+	}, quiet(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -168,18 +168,21 @@ func allow(t *testing.T, broker, user, secret string, rights map[string]string) 
 		"subject": subject, "policies": []map[string]any{{"policyType": "Custom", "entries": entries}}})
 }
 
+// sendTimeout is for an answer that is looked at: one that is late says neither stored nor refused.
+const sendTimeout = time.Minute
+
 // send sends one order as a user.
 func send(t *testing.T, stack *devstack.Stack, user, secret, topic string) error {
 	t.Helper()
 	producer, err := rocketmq.NewProducer(rocketmq.ProducerConfig{
 		NameServers: []string{stack.Address(devstack.NameServer)}, Group: "security-test",
-		AccessKey: user, SecretKey: secret, Retries: -1,
+		AccessKey: user, SecretKey: secret, Retries: -1, SendTimeout: sendTimeout,
 	}, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = producer.Close() }()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	_, err = producer.Send(ctx, rocketmq.Outgoing{Topic: topic, Tag: "pay", Key: "K", Body: []byte("{}")})
 	return err
@@ -227,6 +230,7 @@ func testMessageSize(t *testing.T, stack *devstack.Stack) {
 	producer, err := rocketmq.NewProducer(rocketmq.ProducerConfig{
 		NameServers: []string{stack.Address(devstack.NameServer)}, Group: "security-test",
 		AccessKey: producerUser, SecretKey: producerSecret, Retries: -1, MaxBodyBytes: 2 * most,
+		SendTimeout: sendTimeout,
 	}, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
