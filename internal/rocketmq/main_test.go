@@ -3,6 +3,7 @@ package rocketmq
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
 
+	"example.com/payment/internal/idem"
 	"example.com/payment/internal/payment"
 )
 
@@ -70,12 +72,50 @@ func needBroker(t *testing.T) broker {
 // topic makes a topic of the test's own.
 func (b broker) topic(t *testing.T, suffix string, queues int) string {
 	t.Helper()
-	ctx := patient(t)
 	name := "it_" + b.name + suffix
-	if err := b.admin.CreateTopic(ctx, b.address, name, queues); err != nil {
+	b.create(t, name, queues)
+	return name
+}
+
+func (b broker) create(t *testing.T, topic string, queues int) {
+	t.Helper()
+	insist(t, func(ctx context.Context) error {
+		return b.admin.CreateTopic(ctx, b.address, topic, queues)
+	})
+}
+
+func (b broker) route(t *testing.T, topic string) (route Route) {
+	t.Helper()
+	insist(t, func(ctx context.Context) (err error) {
+		route, err = b.admin.Route(ctx, topic)
+		return err
+	})
+	return route
+}
+
+// offsets are those of the test's group.
+func (b broker) offsets(t *testing.T, topic string) (queues []QueueOffsets) {
+	t.Helper()
+	insist(t, func(ctx context.Context) (err error) {
+		queues, err = b.admin.Offsets(ctx, b.group(), topic)
+		return err
+	})
+	return queues
+}
+
+// insist repeats a call that may be repeated until a server answers it: one call has five seconds,
+// which a server with a busy disk may take.
+func insist(t *testing.T, call func(ctx context.Context) error) {
+	t.Helper()
+	var err error
+	for ctx := patient(t); ctx.Err() == nil; sleep(ctx, 100*time.Millisecond) {
+		if err = call(ctx); !errors.Is(err, idem.ErrUnavailable) && !refusedWith(err, respBusy) {
+			break
+		}
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	return name
 }
 
 // group is a group name of the test's own.
@@ -204,11 +244,7 @@ func (j *journal) deliveries() int {
 func (b broker) committed(t *testing.T, topic string) bool {
 	t.Helper()
 	for _, name := range []string{topic, RetryTopic(b.group())} {
-		offsets, err := b.admin.Offsets(patient(t), b.group(), name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, q := range offsets {
+		for _, q := range b.offsets(t, name) {
 			if q.Backlog() > 0 {
 				return false
 			}

@@ -168,9 +168,7 @@ func TestConsumer_GroupTopics(t *testing.T) {
 	b := needBroker(t)
 	config := b.consumerConfig(b.topic(t, "", 1))
 	retry, dead := RetryTopic(config.Group), DeadLetterTopic(config.Group)
-	if err := b.admin.CreateTopic(patient(t), b.address, retry, 3); err != nil {
-		t.Fatal(err)
-	}
+	b.create(t, retry, 3)
 	config.NameServers = append([]string{knowsNothing(t, b)}, b.nameServers...)
 	c := consume(t, config, func(context.Context, payment.Message) payment.Disposition {
 		return payment.Acknowledge
@@ -179,9 +177,8 @@ func TestConsumer_GroupTopics(t *testing.T) {
 		t.Error(err)
 	}
 	for topic, want := range map[string]int{retry: 3, dead: groupTopicQueues} {
-		route, err := b.admin.Route(patient(t), topic)
-		if err != nil || route.Brokers[0].WriteQueues != want {
-			t.Errorf("topic %s: %+v (%v), want %d queues", topic, route, err, want)
+		if route := b.route(t, topic); route.Brokers[0].WriteQueues != want {
+			t.Errorf("topic %s: %+v, want %d queues", topic, route, want)
 		}
 	}
 }
@@ -237,14 +234,21 @@ func setGroup(t *testing.T, b broker, group string, retryQueues int, enabled boo
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := openLink(patient(t), b.address, credentials{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.close()
-	if _, err := l.call(patient(t), codeUpdateGroup, nil, body); err != nil {
-		t.Fatal(err)
-	}
+	b.call(t, codeUpdateGroup, nil, body)
+}
+
+// call makes a request of the broker, again until it answers.
+func (b broker) call(t *testing.T, code int, fields map[string]string, body []byte) {
+	t.Helper()
+	insist(t, func(ctx context.Context) error {
+		l, err := openLink(ctx, b.address, credentials{})
+		if err != nil {
+			return err
+		}
+		defer l.close()
+		_, err = l.call(ctx, code, fields, body)
+		return err
+	})
 }
 
 // TestAdmin_CreateTopic: what the broker refuses is an error; the client's call says nil.
@@ -257,10 +261,7 @@ func TestAdmin_CreateTopic(t *testing.T) {
 		t.Errorf("route of a missing topic: %v", err)
 	}
 	topic := b.topic(t, "", 3)
-	route, err := b.admin.Route(patient(t), topic)
-	if err != nil {
-		t.Fatal(err)
-	}
+	route := b.route(t, topic)
 	if !route.Readable() || !route.Writable() || route.Brokers[0].WriteQueues != 3 {
 		t.Errorf("route %+v", route)
 	}
@@ -272,9 +273,7 @@ func TestConsumer_BrokerDown(t *testing.T) {
 	b := needBroker(t)
 	config := b.consumerConfig(b.topic(t, "", 1))
 	config.MaxRedeliveries = Unlimited
-	if err := b.admin.CreateTopic(patient(t), b.address, RetryTopic(config.Group), 1); err != nil {
-		t.Fatal(err)
-	}
+	b.create(t, RetryTopic(config.Group), 1)
 	line := newCrossing(t, b)
 	line.close()
 	config.NameServers = line.nameServers

@@ -111,8 +111,7 @@ func TestConsumer_Jump(t *testing.T) {
 		t.Error("it was not seen before the client started")
 	}
 	eventually(t, "the client to correct the offset", func() bool {
-		offsets, err := b.admin.Offsets(patient(t), b.group(), topic)
-		return err == nil && offsets[0].Committed == 3
+		return b.offsets(t, topic)[0].Committed == 3
 	})
 	send(t, b.producer(t), topic, "after")
 	eventually(t, "what comes after", func() bool { return len(seen.of("after")) == 1 })
@@ -128,11 +127,8 @@ func TestConsumer_Jump(t *testing.T) {
 	})
 	mu.Lock()
 	defer mu.Unlock()
-	route, err := b.admin.Route(patient(t), topic)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []Jump{{Topic: topic, Broker: route.Brokers[0].Name, From: 500, To: 3}}
+	name := b.route(t, topic).Brokers[0].Name
+	want := []Jump{{Topic: topic, Broker: name, From: 500, To: 3}}
 	if diff := cmp.Diff(want, jumps); diff != "" {
 		t.Errorf("jumps (-want +got):\n%s", diff)
 	}
@@ -141,11 +137,8 @@ func TestConsumer_Jump(t *testing.T) {
 // commit sets a group's offset in queue 0.
 func commit(t *testing.T, b broker, topic string, offset int64) {
 	t.Helper()
-	_, err := b.admin.ask(patient(t), b.address, codeUpdateCommitted, map[string]string{
+	b.call(t, codeUpdateCommitted, map[string]string{
 		"consumerGroup": b.group(), "topic": topic, "queueId": "0",
 		"commitOffset": strconv.FormatInt(offset, 10),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	}, nil)
 }
