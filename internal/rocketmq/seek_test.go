@@ -1,6 +1,10 @@
 package rocketmq
 
-import "testing"
+import (
+	"context"
+	"testing"
+	"time"
+)
 
 // TestAdmin_Seek: the next consumer of the group is delivered again what comes after the offsets.
 func TestAdmin_Seek(t *testing.T) {
@@ -14,14 +18,17 @@ func TestAdmin_Seek(t *testing.T) {
 	if err := c.Drain(patient(t)); err != nil {
 		t.Fatal(err)
 	}
-	queues, err := b.admin.Offsets(patient(t), b.group(), topic)
-	if err != nil || len(queues) != 1 {
-		t.Fatalf("Offsets = %v, %v", queues, err)
+	queues := b.offsets(t, topic)
+	if len(queues) != 1 {
+		t.Fatalf("Offsets = %v", queues)
 	}
 	queues[0].Committed = 2
-	if err := b.admin.Seek(patient(t), b.group(), queues); err != nil {
-		t.Fatal(err)
-	}
+	// The consumer's last offsets wait for no answer: the broker may read them after this.
+	eventually(t, "the offset to stay", func() bool {
+		b.seek(t, queues)
+		sleep(patient(t), time.Second)
+		return b.offsets(t, topic)[0].Committed == 2
+	})
 	second := newJournal()
 	consume(t, b.consumerConfig(topic), acknowledging(second))
 	eventually(t, "the last three again", func() bool { return second.distinct() == 3 })
@@ -36,17 +43,14 @@ func TestAdmin_SeekNewGroup(t *testing.T) {
 	b := needBroker(t)
 	topic := b.topic(t, "", 1)
 	send(t, b.producer(t), topic, keys(5)...)
-	queues, err := b.admin.Offsets(patient(t), b.group(), topic)
-	if err != nil || len(queues) != 1 {
-		t.Fatalf("Offsets = %v, %v", queues, err)
+	queues := b.offsets(t, topic)
+	if len(queues) != 1 {
+		t.Fatalf("Offsets = %v", queues)
 	}
 	queues[0].Committed = 3
-	if err := b.admin.Seek(patient(t), b.group(), queues); err != nil {
-		t.Fatal(err)
-	}
-	after, err := b.admin.Offsets(patient(t), b.group(), topic)
-	if err != nil || after[0].Committed != 3 {
-		t.Fatalf("Offsets = %v, %v; want 3 committed", after, err)
+	b.seek(t, queues)
+	if after := b.offsets(t, topic); after[0].Committed != 3 {
+		t.Fatalf("Offsets = %v; want 3 committed", after)
 	}
 	seen := newJournal()
 	consume(t, b.consumerConfig(topic), acknowledging(seen))
@@ -54,4 +58,9 @@ func TestAdmin_SeekNewGroup(t *testing.T) {
 	if n := len(seen.of("key-0002")); n != 0 {
 		t.Errorf("what is before the offset came %d times", n)
 	}
+}
+
+func (b broker) seek(t *testing.T, queues []QueueOffsets) {
+	t.Helper()
+	insist(t, func(ctx context.Context) error { return b.admin.Seek(ctx, b.group(), queues) })
 }
