@@ -239,7 +239,10 @@ func TestProducer_LostAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = p.Close() }()
-	send(t, p, topic, "before")
+	eventually(t, "a message before to pass", func() bool {
+		_, err := p.Send(patient(t), Outgoing{Topic: topic, Key: "before", Body: []byte("before")})
+		return err == nil
+	})
 
 	line.swallow(true)
 	out := Outgoing{Topic: topic, Key: "lost", Body: []byte("lost")}
