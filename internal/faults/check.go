@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -287,6 +288,13 @@ func OwnRaces(log string) (races []string) {
 	}
 	return races
 }
+
+// raceReport is what the race detector writes, which may be at it, or have been cut short.
+var raceReport = regexp.MustCompile(
+	`(?s)={18}\n(WARNING: DATA RACE\n.*?(={18}\n|\z)|[^\n]*\z)|Found \d+ data race\(s\)\n`)
+
+// WithoutRaces returns a log without the reports of the race detector: what the program wrote.
+func WithoutRaces(log string) string { return raceReport.ReplaceAllString(log, "") }
 
 // unwatched is how long nobody may have looked at InnoDB's transactions before the server, at the
 // next look, shows others than it did: 100 ms. Who looks more often sees the same for ever.

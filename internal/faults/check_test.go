@@ -20,6 +20,15 @@ func TestOwnRaces(t *testing.T) {
 	if diff := cmp.Diff(want, OwnRaces(log)); diff != "" {
 		t.Error(diff)
 	}
+	if got := WithoutRaces(log + "Found 2 data race(s)\n"); got != "{}\n{}\n{}\n" {
+		t.Errorf("without them the log is %q", got)
+	}
+	begun := "{}\n==================\n"
+	for _, part := range []string{"", "WARN", "ING: DATA RACE\n", client} {
+		if begun += part; WithoutRaces(begun) != "{}\n" {
+			t.Errorf("without a report that is being written, %q is %q", begun, WithoutRaces(begun))
+		}
+	}
 	if len(OwnRaces("nothing")) != 0 {
 		t.Error("a race in a log without one")
 	}

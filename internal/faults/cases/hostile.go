@@ -1,7 +1,6 @@
 package cases
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -247,31 +246,33 @@ func lines(ctx context.Context, t *trial) error {
 	if err := t.settle(ctx); err != nil {
 		return err
 	}
-	return forged(t.consumer.Log)
+	// Without it nothing was tried.
+	_, err = await(ctx, "the log to show the message's ID", func() (any, bool, error) {
+		repeated, err := forged(t.consumer.Log)
+		return nil, repeated, err
+	})
+	return err
 }
 
-// forged looks for lines of a log that the program did not write.
-func forged(path string) error {
-	file, err := os.Open(path)
+// forged looks for lines of a log that the program did not write, and says whether the program has
+// repeated what a sender wrote to that end. The program may be writing.
+func forged(path string) (repeated bool, err error) {
+	text, err := os.ReadFile(path)
 	if err != nil {
-		return err
+		return false, err
 	}
-	defer func() { _ = file.Close() }()
-	repeated := false
-	lines := bufio.NewScanner(file)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var line map[string]any
-		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
-			return fmt.Errorf("a line of the log is no JSON: %.100q", lines.Text())
+	for line := range strings.Lines(faults.WithoutRaces(string(text))) {
+		if !strings.HasSuffix(line, "\n") {
+			break // the rest of it is on its way
 		}
-		if line["msg"] == faults.Forged {
-			return fmt.Errorf("a forged line of the log: %.100q", lines.Text())
+		var fields map[string]any
+		if err := json.Unmarshal([]byte(line), &fields); err != nil {
+			return false, fmt.Errorf("a line of the log is no JSON: %.100q", line)
 		}
-		repeated = repeated || strings.Contains(lines.Text(), faults.Forged)
+		if fields["msg"] == faults.Forged {
+			return false, fmt.Errorf("a forged line of the log: %.100q", line)
+		}
+		repeated = repeated || strings.Contains(line, faults.Forged)
 	}
-	if !repeated {
-		return errors.New("the log does not show the message's ID: nothing was tried")
-	}
-	return lines.Err()
+	return repeated, nil
 }
