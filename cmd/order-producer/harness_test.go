@@ -25,7 +25,8 @@ import (
 const runMain = "PAYMENT_TEST_RUN_MAIN"
 
 // TestMain looks for leaked goroutines, but for the RocketMQ client's own: its bookkeeping sleeps
-// for up to a day after a shutdown, and a waiting pull for 30 s.
+// for up to a day after a shutdown, a waiting pull for 30 s, and the division of the queues that a
+// start begins asks a broker for 3 s at a time.
 func TestMain(m *testing.M) {
 	if os.Getenv(runMain) == "1" {
 		main()
@@ -33,6 +34,8 @@ func TestMain(m *testing.M) {
 	rocketmq.QuietClientLogs(zap.NewNop())
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent(),
 		goleak.IgnoreAnyFunction("github.com/apache/rocketmq-client-go/v2/primitive.WithRecover"),
+		goleak.IgnoreAnyFunction(
+			"github.com/apache/rocketmq-client-go/v2/internal.(*rmqClient).RebalanceImmediately"),
 		goleak.IgnoreAnyFunction(
 			"github.com/apache/rocketmq-client-go/v2/consumer.(*pushConsumer).pullMessage"))
 }

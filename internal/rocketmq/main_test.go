@@ -28,13 +28,16 @@ const patience = 3 * time.Minute
 const sendTimeout = time.Minute
 
 // TestMain silences the client and looks for leaked goroutines, but for the client's own: its
-// bookkeeping sleeps for up to a day after a shutdown, and a waiting pull for 30 s.
+// bookkeeping sleeps for up to a day after a shutdown, a waiting pull for 30 s, and the division of
+// the queues that a start begins asks a broker for 3 s at a time.
 func TestMain(m *testing.M) {
 	if os.Getenv(leakScenario) == "" {
 		QuietClientLogs(zap.NewNop())
 	}
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent(),
 		goleak.IgnoreAnyFunction("github.com/apache/rocketmq-client-go/v2/primitive.WithRecover"),
+		goleak.IgnoreAnyFunction(
+			"github.com/apache/rocketmq-client-go/v2/internal.(*rmqClient).RebalanceImmediately"),
 		goleak.IgnoreAnyFunction(
 			"github.com/apache/rocketmq-client-go/v2/consumer.(*pushConsumer).pullMessage"))
 }
