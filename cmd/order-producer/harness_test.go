@@ -19,25 +19,19 @@ import (
 	"example.com/payment/internal/cli"
 	"example.com/payment/internal/config"
 	"example.com/payment/internal/rocketmq"
+	"example.com/payment/internal/rocketmq/rocketmqtest"
 )
 
 // runMain makes the test binary be the program, so that tests can start real processes.
 const runMain = "PAYMENT_TEST_RUN_MAIN"
 
-// TestMain looks for leaked goroutines, but for the RocketMQ client's own: its bookkeeping sleeps
-// for up to a day after a shutdown, a waiting pull for 30 s, and the division of the queues that a
-// start begins asks a broker for 3 s at a time.
+// TestMain looks for leaked goroutines.
 func TestMain(m *testing.M) {
 	if os.Getenv(runMain) == "1" {
 		main()
 	}
 	rocketmq.QuietClientLogs(zap.NewNop())
-	goleak.VerifyTestMain(m, goleak.IgnoreCurrent(),
-		goleak.IgnoreAnyFunction("github.com/apache/rocketmq-client-go/v2/primitive.WithRecover"),
-		goleak.IgnoreAnyFunction(
-			"github.com/apache/rocketmq-client-go/v2/internal.(*rmqClient).RebalanceImmediately"),
-		goleak.IgnoreAnyFunction(
-			"github.com/apache/rocketmq-client-go/v2/consumer.(*pushConsumer).pullMessage"))
+	goleak.VerifyTestMain(m, rocketmqtest.Leaks()...)
 }
 
 // fakeBroker remembers what was sent and answers as it is told.

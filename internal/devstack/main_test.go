@@ -7,14 +7,11 @@ import (
 	"go.uber.org/zap"
 
 	"example.com/payment/internal/rocketmq"
+	"example.com/payment/internal/rocketmq/rocketmqtest"
 )
 
-// TestMain looks for leaked goroutines, but for those of the RocketMQ client, whose bookkeeping
-// sleeps for up to a day after a shutdown.
+// TestMain looks for leaked goroutines.
 func TestMain(m *testing.M) {
 	rocketmq.QuietClientLogs(zap.NewNop())
-	goleak.VerifyTestMain(m, goleak.IgnoreCurrent(),
-		goleak.IgnoreAnyFunction("github.com/apache/rocketmq-client-go/v2/primitive.WithRecover"),
-		goleak.IgnoreAnyFunction(
-			"github.com/apache/rocketmq-client-go/v2/consumer.(*pushConsumer).pullMessage"))
+	goleak.VerifyTestMain(m, rocketmqtest.Leaks()...)
 }

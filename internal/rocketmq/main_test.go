@@ -17,6 +17,7 @@ import (
 
 	"example.com/payment/internal/idem"
 	"example.com/payment/internal/payment"
+	"example.com/payment/internal/rocketmq/rocketmqtest"
 )
 
 // patience bounds every wait for a broker: redeliveries take tens of seconds with a broker's own
@@ -27,19 +28,12 @@ const patience = 3 * time.Minute
 // twice.
 const sendTimeout = time.Minute
 
-// TestMain silences the client and looks for leaked goroutines, but for the client's own: its
-// bookkeeping sleeps for up to a day after a shutdown, a waiting pull for 30 s, and the division of
-// the queues that a start begins asks a broker for 3 s at a time.
+// TestMain silences the client and looks for leaked goroutines.
 func TestMain(m *testing.M) {
 	if os.Getenv(leakScenario) == "" {
 		QuietClientLogs(zap.NewNop())
 	}
-	goleak.VerifyTestMain(m, goleak.IgnoreCurrent(),
-		goleak.IgnoreAnyFunction("github.com/apache/rocketmq-client-go/v2/primitive.WithRecover"),
-		goleak.IgnoreAnyFunction(
-			"github.com/apache/rocketmq-client-go/v2/internal.(*rmqClient).RebalanceImmediately"),
-		goleak.IgnoreAnyFunction(
-			"github.com/apache/rocketmq-client-go/v2/consumer.(*pushConsumer).pullMessage"))
+	goleak.VerifyTestMain(m, rocketmqtest.Leaks()...)
 }
 
 // broker is where a test's servers are, and the names that only this test uses.
