@@ -12,14 +12,14 @@ func Until(ctx context.Context, what string, limit time.Duration, holds func() b
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for over := false; !holds(); {
-		if over { // and after the limit nothing holds either, however long the machine stood still
+	for last := false; !holds(); {
+		if last {
 			return fmt.Errorf("waited %v for %s: %w", limit, what, context.Cause(ctx))
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			over = true
+			last = true // one look more, as the machine may have stood still
 		}
 	}
 	return nil

@@ -69,7 +69,7 @@ func sumMetric(ctx context.Context, r *faults.Rig, name string, labels ...string
 func metric(
 	ctx context.Context, c *faults.Consumer, name string, labels ...string,
 ) (float64, error) {
-	return await(ctx, "a consumer's metrics", func() (float64, bool, error) {
+	return await(ctx, "the metric "+name, func() (float64, bool, error) {
 		n, err := c.Metric(ctx, name, labels...)
 		return n, err == nil, nil
 	})
