@@ -61,8 +61,8 @@ type position struct {
 	known int64
 	// handed is one past the highest offset that this process was given.
 	handed int64
-	// told is the group's offset beyond the end of which a jump was told; 0 once it is not beyond
-	// the end any more.
+	// told is the group's offset at the last look if it was beyond the end of the queue, of which a
+	// jump was told then, and else 0.
 	told   int64
 	looked bool
 }
@@ -183,6 +183,9 @@ func (w *watcher) judge(q QueueOffsets) {
 
 // next is the position after a look, and the jump, if from and to differ.
 func (p position) next(q QueueOffsets) (after position, from, to int64) {
+	if p.told > 0 && p.handed > q.Max {
+		p.handed = 0 // it was given of the queue that is lost
+	}
 	after = p
 	after.looked, after.told = true, 0
 	here := max(p.known, p.handed)
@@ -195,10 +198,8 @@ func (p position) next(q QueueOffsets) (after position, from, to int64) {
 		// The client takes ten seconds to correct the offset. Meanwhile messages come, so that the
 		// end moves, and it may acknowledge what it had pulled before, so that the offset grows. An
 		// offset that falls was corrected, and is beyond another end.
-		if p.handed > q.Max {
-			p.handed = 0 // what was given of the queue that is lost
-		}
-		return p, 0, 0
+		after.told = q.Committed
+		return after, 0, 0
 	case q.Committed > q.Max:
 		after.known, after.handed, after.told = q.Max, 0, q.Committed
 		return after, q.Committed, q.Max

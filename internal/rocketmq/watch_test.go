@@ -14,14 +14,15 @@ type look struct {
 	handed, committed, minimum, maximum int64
 }
 
-// TestPosition: looks at one queue over time, and the jumps that are told.
-func TestPosition(t *testing.T) {
-	t.Parallel()
+// looks is what is seen of a queue, and the jumps that are told of it.
+type looks struct {
+	looks []look
+	jumps [][2]int64
+}
+
+func positions() map[string]looks {
 	const none = NoOffset
-	for name, test := range map[string]struct {
-		looks []look
-		jumps [][2]int64
-	}{
+	return map[string]looks{
 		"Healthy":          {[]look{{0, 0, 0, 10}, {9, 5, 0, 10}, {10, 10, 5, 20}, {20, 20, 20, 20}}, nil},
 		"NewGroup":         {[]look{{0, none, 0, 10}, {3, none, 0, 10}, {10, 10, 0, 10}}, nil},
 		"NewGroupOldTopic": {[]look{{0, none, 500, 900}, {600, 600, 500, 900}}, nil},
@@ -54,9 +55,18 @@ func TestPosition(t *testing.T) {
 			[]look{{10, 10, 0, 10}, {10, 10, 0, 2}, {12, 12, 0, 3}, {0, 3, 5, 9}},
 			[][2]int64{{10, 2}, {2, 5}},
 		},
+		// The same, and it was corrected before anybody looked again.
+		"BeyondAndGiven": {
+			[]look{{10, 10, 0, 10}, {10, 10, 0, 2}, {12, 2, 0, 3}, {0, 3, 5, 9}},
+			[][2]int64{{10, 2}, {2, 5}},
+		},
 		// It was corrected to 30 before the second loss, and nobody looked in between.
 		"BeyondTwice": {
 			[]look{{0, 500, 0, 30}, {0, 30, 0, 3}}, [][2]int64{{500, 30}, {30, 3}},
+		},
+		"BeyondGrownAndTwice": {
+			[]look{{20, 20, 0, 20}, {20, 20, 0, 2}, {25, 25, 0, 3}, {0, 22, 0, 4}},
+			[][2]int64{{20, 2}, {22, 4}},
 		},
 		"BeyondCorrected": {
 			[]look{{0, 500, 0, 3}, {4, 4, 0, 4}, {5, 5, 4, 6}, {5, 5, 6, 9}},
@@ -65,7 +75,13 @@ func TestPosition(t *testing.T) {
 		"SetBack":        {[]look{{50, 50, 0, 60}, {0, 0, 0, 60}, {0, 0, 20, 60}}, [][2]int64{{0, 20}}},
 		"EmptyQueue":     {[]look{{0, 0, 0, 0}, {0, 0, 0, 0}}, nil},
 		"AllGoneButSeen": {[]look{{10, 10, 0, 10}, {10, 10, 10, 10}}, nil},
-	} {
+	}
+}
+
+// TestPosition: looks at one queue over time, and the jumps that are told.
+func TestPosition(t *testing.T) {
+	t.Parallel()
+	for name, test := range positions() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var p position
