@@ -301,8 +301,8 @@ func WithoutRaces(log string) string { return raceReport.ReplaceAllString(log, "
 const unwatched = 150 * time.Millisecond
 
 // Transactions counts the transactions of others for which a condition on a row of
-// information_schema.innodb_trx holds. It waits first, so that it does not see what was, and by
-// chance: two that look in step, one in the pause of the other, would see the same for ever.
+// information_schema.innodb_trx holds. It waits first, so that it does not see what was, and for
+// a random time: two that look in step, one in the pause of the other, would see the same for ever.
 func (r *Rig) Transactions(ctx context.Context, condition string) (n int, err error) {
 	devstack.Pause(ctx, unwatched+rand.N(unwatched))
 	err = r.SQL.QueryRowContext(ctx, `SELECT COUNT(*) FROM information_schema.innodb_trx

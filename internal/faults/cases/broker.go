@@ -60,20 +60,20 @@ func poison(ctx context.Context, r *faults.Rig, good int) error {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	over, answered := make(chan struct{}), make(chan struct{})
+	over, enough, sent := make(chan struct{}), make(chan struct{}), 0
 	go func() {
 		defer close(over)
 		for more := true; more && ctx.Err() == nil; {
-			r.Sender.Load(ctx, faults.Mix{Orders: good, Hostile: 1, PerSecond: 400})
+			sent += r.Sender.Load(ctx, faults.Mix{Orders: good, Hostile: 1, PerSecond: 400})
 			select {
-			case <-answered:
+			case <-enough:
 				more = false
 			default: // so that there is something for an order to be answered amid
 			}
 		}
 	}()
 	defer func() { cancel(); <-over }()
-	amid, err := probeUntil(ctx, r, over, answered)
+	amid, err := probeUntil(ctx, r, over, enough)
 	if err != nil {
 		return fmt.Errorf("amid the poison: %w", err)
 	}
@@ -83,16 +83,16 @@ func poison(ctx context.Context, r *faults.Rig, good int) error {
 	var rejected float64
 	err = faults.Until(ctx, "the poison to be rejected", soon, func() bool {
 		rejected, _ = c.Metric(ctx, "payment_quarantined_messages_total")
-		return int(rejected) >= good
+		return int(rejected) >= sent
 	})
 	r.Journal.FiredTimes("poison", int(rejected), "rejected, by the consumer's count")
 	return err
 }
 
 // probeUntil sends one probe after the other, and returns how long those took that were answered
-// before it was over. It closes answered at the first.
+// before it was over. The first is enough.
 func probeUntil(
-	ctx context.Context, r *faults.Rig, over <-chan struct{}, answered chan<- struct{},
+	ctx context.Context, r *faults.Rig, over <-chan struct{}, enough chan<- struct{},
 ) (amid []time.Duration, err error) {
 	for {
 		took, err := probe(ctx, r)
@@ -101,10 +101,13 @@ func probeUntil(
 		}
 		select {
 		case <-over:
+			if len(amid) == 0 {
+				return nil, context.Cause(ctx) // it is not over before, unless it is called off
+			}
 			return amid, nil
 		default:
 			if len(amid) == 0 {
-				close(answered)
+				close(enough)
 			}
 			amid = append(amid, took)
 		}

@@ -80,7 +80,7 @@ func flushes(ctx context.Context, r *faults.Rig, times int, pause time.Duration)
 		}
 		wait(ctx, pause)
 	}
-	if unready(ctx, c) || c.Says("cache degraded") {
+	if !c.Alive() || unready(ctx, c) || c.Says("cache degraded") {
 		return errors.New("an empty cache was taken for one that does not work")
 	}
 	return nil

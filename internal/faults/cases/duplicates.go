@@ -59,7 +59,7 @@ const pairs = 40
 // twiceInOneBatch gathers pairs of the same order, and a third with another amount to some, in
 // one batch. Of each pair one pays, and the other is answered by the batch itself.
 func twiceInOneBatch(ctx context.Context, r *faults.Rig) error {
-	c, err := r.Start(ctx, patientEnv()...)
+	c, err := startAlone(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ const (
 // stands before its transaction, when all are released.
 func raceForSerial(ctx context.Context, r *faults.Rig, rounds int) error {
 	for range racers {
-		if _, err := r.Start(ctx, patientEnv()...); err != nil {
+		if _, err := r.Start(ctx, patientEnv); err != nil {
 			return err
 		}
 	}
@@ -137,7 +137,7 @@ func holdRacers(
 ) (*mysqlproxy.Rule, []faults.Message) {
 	held := holdTransactions(r)
 	messages := sendTogether(ctx, r, copiesOf(o, copies)...)
-	_ = faults.Until(ctx, "racers at the start", raceLimit, func() bool {
+	_ = faults.Until(ctx, "racers at the start", gatherLimit, func() bool {
 		return held.Fired() >= want
 	})
 	return held, messages
@@ -173,7 +173,7 @@ const batchSize = 30
 // failOneOfMany wants one order that fails to cost its neighbours nothing, and a statement that
 // fails once to cost nobody anything.
 func failOneOfMany(ctx context.Context, r *faults.Rig) error {
-	c, err := r.Start(ctx, patientEnv()...)
+	c, err := startAlone(ctx, r)
 	if err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ func underLevel(ctx context.Context, r *faults.Rig, level, snapshot string) (err
 			defer func() { err = errors.Join(err, restore()) }()
 		}
 	}
-	c, err := r.Start(ctx, patientEnv()...)
+	c, err := startAlone(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -144,6 +144,8 @@ func raceForKey(ctx context.Context, r *faults.Rig, orders ...order.Order) error
 		return r.Database.Errors(duplicateKey) + r.Database.Errors(snapshotChanged)
 	}
 	before := lost()
+	limited, cancel := context.WithTimeout(ctx, gatherLimit)
+	defer cancel()
 	held := r.Database.Add(mysqlproxy.Containing("INSERT INTO payments"), mysqlproxy.Hold(),
 		rule.Always())
 	defer held.Release()
@@ -151,7 +153,7 @@ func raceForKey(ctx context.Context, r *faults.Rig, orders ...order.Order) error
 	var messages []faults.Message
 	for n, o := range orders {
 		messages = append(messages, r.Sender.Send(ctx, o))
-		if err := faults.Until(ctx, "a racer at its insert", gatherLimit, func() bool {
+		if err := faults.Until(limited, "a racer at its insert", gatherLimit, func() bool {
 			return held.Fired() > n
 		}); err != nil {
 			return err

@@ -137,7 +137,7 @@ func pauseCache(ctx context.Context, r *faults.Rig) error {
 // pauseBroker stops the broker between the payments and their answers. What is paid stays paid,
 // the answers are held, and what was held is answered by its first delivery.
 func pauseBroker(ctx context.Context, r *faults.Rig) error {
-	c, err := r.Start(ctx, patientEnv()...)
+	c, err := r.Start(ctx, patientEnv)
 	if err != nil {
 		return err
 	}

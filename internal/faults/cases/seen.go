@@ -24,7 +24,7 @@ const (
 // it up. A commit is visible before it is on the disk: what was seen may be gone when the database
 // is back. The other consumer must not have answered from it.
 func killAsSeen(ctx context.Context, r *faults.Rig) error {
-	consumers, err := startSome(ctx, r, 2, patientEnv()...)
+	consumers, err := startSome(ctx, r, 2, patientEnv)
 	if err != nil {
 		return err
 	}

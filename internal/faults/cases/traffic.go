@@ -2,10 +2,13 @@ package cases
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
+	"example.com/payment/internal/devstack"
 	"example.com/payment/internal/devstack/mysqlproxy"
 	"example.com/payment/internal/devstack/rule"
 	"example.com/payment/internal/faults"
@@ -68,11 +71,12 @@ func sumMetric(ctx context.Context, r *faults.Rig, name string, labels ...string
 // metric reads a consumer's metric, for which one that is busy may take its time.
 func metric(
 	ctx context.Context, c *faults.Consumer, name string, labels ...string,
-) (float64, error) {
-	return await(ctx, "the metric "+name, func() (float64, bool, error) {
-		n, err := c.Metric(ctx, name, labels...)
-		return n, err == nil, nil
+) (n float64, err error) {
+	limitErr := faults.Until(ctx, "the metric "+name, soon, func() bool {
+		n, err = c.Metric(ctx, name, labels...)
+		return err == nil || !c.Alive()
 	})
+	return n, errors.Join(limitErr, err)
 }
 
 // underWay is how many deliveries a consumer has in its hands.
@@ -81,20 +85,31 @@ func underWay(ctx context.Context, c *faults.Consumer) (int, error) {
 	return int(n), err
 }
 
-// patientEnv lets a consumer wait for a held statement longer than a case holds one.
-func patientEnv() []string {
-	return []string{
-		"PAYMENT_MYSQL_READ_TIMEOUT_SECONDS=110", "PAYMENT_MYSQL_SESSION_TIMEOUT_SECONDS=120",
-	}
-}
-
 const (
-	// gatherLimit is how long a case waits for something while it holds transactions. A few such
-	// waits are below patientEnv.
-	gatherLimit = 30 * time.Second
-	// raceLimit is gatherLimit where perhaps nothing more comes.
-	raceLimit = 12 * time.Second
+	// patientEnv lets a consumer wait for a held statement longer than a case holds one. It gives a
+	// batch up after 20 s.
+	patientEnv = "PAYMENT_MYSQL_READ_TIMEOUT_SECONDS=18"
+	// gatherLimit is how long transactions are held at most; it is below patientEnv.
+	gatherLimit = 15 * time.Second
 )
+
+// startAlone starts a consumer with patientEnv, and waits until it reads all queues: as long as the
+// group shares them with one that was there before, an order may lie where nobody reads.
+func startAlone(ctx context.Context, r *faults.Rig) (*faults.Consumer, error) {
+	c, err := r.Start(ctx, patientEnv)
+	if err != nil {
+		return nil, err
+	}
+	queues, err := r.Admin.Offsets(ctx, devstack.ConsumerGroup, devstack.OrderTopic)
+	if err != nil {
+		return nil, err
+	}
+	all := fmt.Sprintf("reads %d queues", len(queues))
+	return c, faults.Until(ctx, "the consumer to read all queues", soon, func() bool {
+		page, _, err := c.Get(ctx, "/readyz")
+		return err == nil && strings.Contains(page, all)
+	})
+}
 
 // holdTransactions keeps the transactions of all consumers before their beginning, until the rule
 // is removed and released.
@@ -103,17 +118,19 @@ func holdTransactions(r *faults.Rig) *mysqlproxy.Rule {
 		rule.Always())
 }
 
-// gather makes one consumer, started with patientEnv, take orders into one batch: both of its
-// committers are kept busy by an order each, until all the others wait.
+// gather makes a consumer that was started alone take orders into one batch: both of its committers
+// are kept busy by an order each, until all the others wait.
 func gather(
 	ctx context.Context, r *faults.Rig, c *faults.Consumer, orders ...order.Order,
 ) ([]faults.Message, error) {
+	limited, cancel := context.WithTimeout(ctx, gatherLimit)
+	defer cancel()
 	held := holdTransactions(r)
 	defer held.Release()
 	defer held.Remove() // a rule that is released would still be asked before the next one
 	for n := range committers {
 		r.Sender.Send(ctx, r.Sender.Order())
-		if err := faults.Until(ctx, "a held transaction", gatherLimit, func() bool {
+		if err := faults.Until(limited, "a held transaction", gatherLimit, func() bool {
 			return held.Fired() > n
 		}); err != nil {
 			return nil, err
@@ -125,7 +142,7 @@ func gather(
 			return nil, fmt.Errorf("a send to the broker that nothing is wrong with: %s", m.Status)
 		}
 	}
-	return messages, faults.Until(ctx, fmt.Sprint(len(orders), " orders to wait"), gatherLimit,
+	return messages, faults.Until(limited, fmt.Sprint(len(orders), " orders to wait"), gatherLimit,
 		func() bool {
 			waiting, err := c.Metric(ctx, "payment_waiting_messages")
 			return err == nil && int(waiting) >= len(orders)
