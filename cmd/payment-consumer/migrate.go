@@ -21,8 +21,8 @@ func (a *app) migrateCommand() *cobra.Command {
 		Long: `Migrate applies the migrations that are missing and grants migrate.app_user what the
 consumer needs: to read, to append payments and entries, to change balances and the state of
 quarantined messages, and nothing else. It connects as migrate.user. Running it twice, or on
-several machines at once, does no harm. If migrate.archive_user is set, that user gets what
-payment-consumer archive needs.`,
+several machines at once, does no harm: each waits for the others, for ten minutes at most. If
+migrate.archive_user is set, that user gets what payment-consumer archive needs.`,
 		Args: cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := a.load(cmd, config.NeedMigrate)
@@ -32,6 +32,9 @@ payment-consumer archive needs.`,
 			owner, err := ownerConfig(cfg)
 			if err != nil {
 				return err
+			}
+			owner.OnWait = func() {
+				a.Warnf("another migration of %s is under way: waiting for it\n", cfg.MySQL.Database)
 			}
 			from, to, err := mysql.Migrate(
 				cmd.Context(), owner, migrations.Files, cfg.Migrate.AppUser)

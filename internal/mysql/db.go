@@ -40,6 +40,8 @@ type Config struct {
 	// another one (deadlock, lock_wait or snapshot), or to look for orders that are paid (look).
 	// Several sessions call it at once.
 	OnRetry func(class string)
+	// OnWait, if set, is told once by Migrate that another migration is under way.
+	OnWait func()
 }
 
 func (c Config) withDefaults() Config {

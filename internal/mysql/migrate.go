@@ -45,7 +45,7 @@ func Migrate(
 	if err := ping(ctx, pool, cfg.withDefaults()); err != nil {
 		return 0, 0, explainToOwner("connect to "+cfg.Address+" as "+cfg.User, err)
 	}
-	from, to, err = inTurn(ctx, pool, files)
+	from, to, err = inTurn(ctx, pool, files, cfg.OnWait)
 	if err != nil || appUser == "" {
 		return from, to, err
 	}
@@ -76,14 +76,23 @@ func ping(ctx context.Context, pool *sql.DB, cfg Config) error {
 
 // inTurn applies migrations once nobody else does. The library waits 10 s for its lock, and if it
 // does not get it, has done nothing: it starts from scratch here, and finds what the others have
-// done meanwhile. If the server has not said within 15 s who has the lock, it may be the one
-// connection of this pool: that asks for it once more, gets it, and loses it with the pool.
-func inTurn(ctx context.Context, pool *sql.DB, files fs.FS) (from, to uint, err error) {
+// done meanwhile. When the server has not answered within 15 s, the library gives up, and the
+// pool's one connection may get the lock later: its next GET_LOCK succeeds then, and the lock ends
+// with the pool.
+func inTurn(
+	ctx context.Context, pool *sql.DB, files fs.FS, onWait func(),
+) (from, to uint, err error) {
 	waiting, cancel := context.WithTimeout(ctx, migrationTurn)
 	defer cancel()
 	for failures := 1; ; failures++ {
 		from, to, err = applyMigrations(ctx, pool, files)
-		if !isLocked(err) || !contention().Wait(waiting, failures) {
+		if !isLocked(err) {
+			return from, to, err
+		}
+		if failures == 1 && onWait != nil {
+			onWait()
+		}
+		if !contention().Wait(waiting, failures) {
 			return from, to, err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -14,7 +15,6 @@ import (
 	"github.com/golang-migrate/migrate/v4/database"
 
 	"example.com/payment/internal/devstack/mysqlproxy"
-	"example.com/payment/internal/devstack/rule"
 	"example.com/payment/internal/idem"
 	"example.com/payment/migrations"
 )
@@ -79,6 +79,8 @@ func TestMigrate_TakesTurns(t *testing.T) {
 	cfg := f.rootOf(t)
 	by(&cfg)
 	r := w.Next(mysqlproxy.Containing("SELECT version"), mysqlproxy.Hold())
+	var waits atomic.Int64
+	cfg.OnWait = func() { waits.Add(1) }
 	patient := migrateAside(t.Context(), cfg)
 	reached(t, r, patient) // and so it has made the table of versions, and let go of the lock
 	name, err := database.GenerateAdvisoryLockId(f.name + ":schema_migrations")
@@ -95,22 +97,26 @@ func TestMigrate_TakesTurns(t *testing.T) {
 	if err != nil || !taken {
 		t.Fatalf("GET_LOCK: %t, %v", taken, err)
 	}
-	asked := w.Add(mysqlproxy.Containing("GET_LOCK"), mysqlproxy.Pass(), rule.Always())
-	r.Release()
+	asked := w.Next(mysqlproxy.Containing("GET_LOCK"), mysqlproxy.Pass())
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	cfg.OnWait = nil
 	hurried := migrateAside(ctx, cfg)
-	eventually(t, "both to ask for the lock", func() bool { return asked.Matched() >= 2 })
+	reached(t, asked, hurried)
 	cancel()
+	r.Release()
 	expectLine(t, "Hurried", <-hurried, "another migration of this database is under way")
-	eventually(t, "the other one to ask for the lock again", func() bool {
-		return asked.Matched() >= 3 || len(patient) > 0
+	eventually(t, "the other one to wait for its turn", func() bool {
+		return waits.Load() > 0 || len(patient) > 0
 	})
 	if _, err := other.ExecContext(t.Context(), "SELECT RELEASE_LOCK(?)", name); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-patient; err != nil {
 		t.Errorf("Migrate: %v", err)
+	}
+	if n := waits.Load(); n != 1 {
+		t.Errorf("it was told %d times that another migration is under way", n)
 	}
 	if n := f.number(t, "SELECT version FROM schema_migrations"); n != SchemaVersion {
 		t.Errorf("version %d, want %d", n, SchemaVersion)

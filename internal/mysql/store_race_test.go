@@ -212,8 +212,8 @@ func TestStore_LocksOnlyItsAccounts(t *testing.T) {
 }
 
 // letItRenew waits before a look at the transactions of the server, which shows what it read last
-// unless nobody asked for 0.1 s. It waits by chance: two tests that look in step, one in the pause
-// of the other, would be shown the same for ever.
+// unless nobody asked for 0.1 s. The time is random: two tests that look in step, one in the pause of
+// the other, would be shown the same for ever.
 func letItRenew() { time.Sleep(150*time.Millisecond + rand.N(150*time.Millisecond)) }
 
 // rowsLocked reads how many rows the transaction of a session has locked, up to a few times until
