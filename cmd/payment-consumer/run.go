@@ -80,7 +80,7 @@ func consume(
 	}
 	s, err := newService(ctx, cfg, db, metrics, log)
 	if err != nil {
-		return err
+		return endedEarly(ctx, err)
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	stopWatching := s.watch(needs)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -42,4 +43,21 @@ func TestNewService_ClosesWhatItOpened(t *testing.T) {
 			goleak.VerifyNone(t, before)
 		})
 	}
+}
+
+// TestConsume_EndedEarly: who is asked to end before it has begun ends in order.
+func TestConsume_EndedEarly(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	cfg, err := config.LoadConsumer(config.Input{Environ: []string{
+		"PAYMENT_CACHE_KEYS=k1:" + strings.Repeat("5a", 32), "PAYMENT_OPS_ADDRESS=localhost:0",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := consume(ctx, cfg, zap.NewNop(), zap.NewAtomicLevel()); err != nil {
+		t.Errorf("got %v", err)
+	}
+	goleak.VerifyNone(t, before)
 }
