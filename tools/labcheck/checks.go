@@ -49,13 +49,14 @@ func checks() []check {
 		{"in the dark, on a phone, in Chinese", looks},
 		{"light and dark by hand", byHand},
 		{"nothing serious for axe: two languages, light and dark, desk and phone", forEverybody},
-		{"message ID as the token pays twice", wrong("message-id", twice, "Paid twice", "send", "again")},
-		{"check, then act pays twice", wrong("check-then-act", twice, "Paid twice", "race")},
+		{"message ID as the token pays twice", wrong("message-id",
+			rows{paid: 2, serials: 1, entries: 4}.are, "Paid twice", "send", "again")},
+		{"check, then act pays twice", wrong("check-then-act", repeatedly, "Paid twice", "race")},
 		{"cache before commit loses",
-			wrong("cache-first", nothing, "Paid in the cache only", "cut-commit")},
+			wrong("cache-first", rows{}.are, "Paid in the cache only", "cut-commit")},
 		{"the right order, and the same faults", rightOrder},
 		{"all buttons in random order, and a ledger that is right", anyOrder},
-		{"each click was answered within a second", func(v *visit) error { return v.felt.prompt() }},
+		{"clicks were answered within a second", func(v *visit) error { return v.felt.prompt() }},
 	}
 }
 
@@ -316,13 +317,13 @@ func byHand(v *visit) error {
 // turnsRed is how long a wrong payment may stay unseen.
 const turnsRed = 5 * time.Second
 
-// twice says whether one serial was paid more than once.
-func twice(r rows) bool {
-	return r.paid > 1 && r == rows{paid: r.paid, serials: 1, entries: 2 * r.paid}
-}
+// are says whether the rows are these.
+func (r rows) are(got rows) bool { return got == r }
 
-// nothing says whether nothing was written.
-func nothing(r rows) bool { return r == rows{} }
+// repeatedly says whether one serial was paid more than once: as often as there were racers.
+func repeatedly(got rows) bool {
+	return got.paid > 1 && got == rows{paid: got.paid, serials: 1, entries: 2 * got.paid}
+}
 
 // wrong switches a wrong order of writes on and does what breaks it.
 func wrong(
