@@ -105,8 +105,9 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownLimit)
 	defer cancel()
 	err := server.Shutdown(closing)
-	if errors.Is(err, context.DeadlineExceeded) {
-		// A browser connects before it asks, which the library takes for a request under way.
+	if err != nil && closing.Err() != nil {
+		// Requests have had their time; and a browser connects before it asks, which the library
+		// takes for a request.
 		err = server.Close()
 	}
 	if served := <-ended; !errors.Is(served, http.ErrServerClosed) {

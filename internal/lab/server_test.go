@@ -274,6 +274,11 @@ func TestServer_Events(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = unused.Close() }()
+	stranger, err := client.Get("http://" + listener.Addr().String()) // is accepted after unused
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = stranger.Body.Close()
 	cancel()
 	if err := <-served; err != nil {
 		t.Errorf("Serve: %v", err)

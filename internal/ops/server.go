@@ -87,7 +87,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return nil
 	}
 	err := s.server.Shutdown(ctx)
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+	if err != nil && ctx.Err() != nil {
 		s.log.Info("connections to health and metrics were cut off", zap.String("ops", s.Address()))
 		err = s.server.Close()
 	}

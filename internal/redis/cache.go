@@ -42,8 +42,9 @@ const (
 	connections = 16
 	// idleTime closes a connection that nobody used, before a firewall forgets it.
 	idleTime = 5 * time.Minute
-	// patience is the time limit of what a person or a probe asks, where a wrong "down" costs
-	// more than waiting: Ping, Inspect, and each page of Scan. A longer Timeout extends it.
+	// patience is the time limit of what a person asks, where a wrong "down" costs more than
+	// waiting: Ping, Inspect, and each page of Scan. A longer Timeout extends it, and a probe has
+	// its own.
 	patience = 5 * time.Second
 	// maxPipeline bounds the commands of one round trip.
 	maxPipeline = 1000

@@ -37,8 +37,8 @@ func (s *show) startConsumers(ctx context.Context, names ...string) error {
 		}
 		process, err := s.Stack.Run(s.program("payment-consumer"), log, nil,
 			"PAYMENT_OPS_ADDRESS=127.0.0.1:0",
-			// A row lock lasts until another consumer has started. Who waits for it gives up after
-			// three of these, and the message is the broker's again.
+			// One scene holds a row lock until another consumer has started. Who waits for it gives
+			// messages back to the broker sooner than that on a busy machine, with the usual 3 s.
 			"PAYMENT_MYSQL_LOCK_WAIT_TIMEOUT_SECONDS=15", "PAYMENT_MYSQL_READ_TIMEOUT_SECONDS=18")
 		if err != nil {
 			return err

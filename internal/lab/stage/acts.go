@@ -214,8 +214,8 @@ func (s *Stage) race(ctx context.Context, _ lab.Input, tell func(lab.Line)) erro
 		}
 		ids[receipt.MessageID] = true
 	}
-	racers := max(consumers, 2)
-	if s.writes() != textbook.Right { // whose consumers pay several messages in one transaction
+	racers := max(consumers, 2) // the right consumers pay several messages in one transaction
+	if s.writes() != textbook.Right {
 		racers = raceCopies
 	}
 	_ = devstack.Until(ctx, "racers at the start", gatherLimit, func() bool {
