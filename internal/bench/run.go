@@ -64,7 +64,7 @@ func (r *rig) measure(ctx context.Context, lane Lane) (run Run, err error) {
 // newRun is what happened between two samples.
 func newRun(first, last sample) (Run, error) {
 	if !last.at.After(first.at) {
-		// Nothing divided by nothing is below no limit: it would pass for a measurement.
+		// It would pass for a measurement: 0/0 is no number, and not below any limit.
 		return Run{}, fmt.Errorf("all %d messages were handled when work was first seen: "+
 			"nothing is measured of so few", last.counts.total())
 	}

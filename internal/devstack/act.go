@@ -49,8 +49,8 @@ func (p *Process) Exit() error {
 // Kill ends the program as a crash would and waits until it is gone.
 func (p *Process) Kill() error { return p.process.kill() }
 
-// Stop asks the program to end and waits for it; when ctx ends first the program is killed. The
-// error is of a status other than 0, with the last line of the program's log.
+// Stop asks the program to end and waits for it; when ctx ends first the program is killed. A
+// status other than 0 is an error as well, which has the last line of the program's log.
 func (p *Process) Stop(ctx context.Context) error {
 	if err := p.process.signal(syscall.SIGTERM); err != nil {
 		return err

@@ -140,9 +140,9 @@ func (s *Stack) brokerSettings(store string) []setting {
 		// refuses to store, which cannot be changed and which doctor looks at.
 		{"diskMaxUsedSpaceRatio", "95"},
 		{"cleanFileForciblyEnable", "false"},
-		// A message that waited for 200 ms is refused, and so is each one while a write takes a
-		// second: sparing a server that has too much to do. A busy laptop is slower than that
-		// with nothing to do, and a client gives up after three refusals.
+		// By default the broker refuses a message that has waited for 200 ms, and all of them while
+		// a write takes more than a second. A busy laptop is that slow without having too much to
+		// do, and a client gives up after three refusals.
 		{"waitTimeMillsInSendQueue", "30000"},
 		{"osPageCacheBusyTimeOutMills", "30000"},
 	}
