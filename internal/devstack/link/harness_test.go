@@ -10,16 +10,11 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"example.com/payment/internal/devstack/relay/relaytest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-const (
-	// patience bounds every wait; no test needs it unless it fails.
-	patience = 3 * time.Minute
-	// glimpse is how long a test looks for what must not come. Nothing fails because it is short.
-	glimpse = 100 * time.Millisecond
-)
 
 // echo is a server that sends back what it reads, and remembers it.
 type echo struct {
@@ -84,19 +79,6 @@ func setup(t *testing.T) (*Link, *echo) {
 	return l, e
 }
 
-func dial(t *testing.T, l *Link) net.Conn {
-	t.Helper()
-	conn, err := net.Dial("tcp", l.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
-		t.Fatal(err)
-	}
-	return conn
-}
-
 func send(t *testing.T, conn net.Conn, text string) {
 	t.Helper()
 	if _, err := conn.Write([]byte(text)); err != nil {
@@ -115,20 +97,20 @@ func wantRead(t *testing.T, conn net.Conn, text string) {
 // wantSilence fails if something comes, or the connection ends.
 func wantSilence(t *testing.T, conn net.Conn) {
 	t.Helper()
-	if err := conn.SetReadDeadline(time.Now().Add(glimpse)); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(relaytest.Glimpse)); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatalf("read %d bytes, %v, want silence", n, err)
 	}
-	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(relaytest.Patience)); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !condition(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(relaytest.Patience); !condition(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain for: %s", what)
 		}

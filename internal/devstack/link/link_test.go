@@ -9,13 +9,15 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"example.com/payment/internal/devstack/relay/relaytest"
 )
 
 // TestLink_Latency: on a connection that was there before as well, and not after Reset.
 func TestLink_Latency(t *testing.T) {
 	t.Parallel()
 	l, _ := setup(t)
-	conn := dial(t, l)
+	conn := relaytest.Dial(t, l.Addr())
 	send(t, conn, "a")
 	wantRead(t, conn, "a")
 	must(t, l.Latency(50*time.Millisecond))
@@ -38,7 +40,7 @@ func TestLink_LatencyKeepsOrder(t *testing.T) {
 	t.Parallel()
 	l, _ := setup(t)
 	must(t, l.Latency(time.Millisecond))
-	conn := dial(t, l)
+	conn := relaytest.Dial(t, l.Addr())
 	data := make([]byte, 8<<20)
 	for i := range data {
 		data[i] = byte(i * 7 >> 3)
@@ -59,7 +61,7 @@ func TestLink_Slice(t *testing.T) {
 			t.Parallel()
 			l, _ := setup(t)
 			must(t, l.Slice(1, pause))
-			conn := dial(t, l)
+			conn := relaytest.Dial(t, l.Addr())
 			send(t, conn, "twelve bytes")
 			wantRead(t, conn, "twelve bytes")
 			eventually(t, "each byte on its own, both ways", func() bool {
@@ -73,11 +75,11 @@ func TestLink_Slice(t *testing.T) {
 func TestLink_Blackhole(t *testing.T) {
 	t.Parallel()
 	l, server := setup(t)
-	old := dial(t, l)
+	old := relaytest.Dial(t, l.Addr())
 	send(t, old, "a")
 	wantRead(t, old, "a")
 	must(t, l.Blackhole())
-	fresh := dial(t, l)
+	fresh := relaytest.Dial(t, l.Addr())
 	send(t, old, "b")
 	send(t, fresh, "b")
 	wantSilence(t, old)
@@ -96,7 +98,7 @@ func TestLink_Blackhole(t *testing.T) {
 func TestLink_BlackholeHidesTheEnd(t *testing.T) {
 	t.Parallel()
 	l, server := setup(t)
-	conn := dial(t, l)
+	conn := relaytest.Dial(t, l.Addr())
 	send(t, conn, "a")
 	wantRead(t, conn, "a")
 	must(t, l.Blackhole())
@@ -104,12 +106,12 @@ func TestLink_BlackholeHidesTheEnd(t *testing.T) {
 	select {
 	case <-server.ends:
 		t.Error("the end has passed")
-	case <-time.After(glimpse):
+	case <-time.After(relaytest.Glimpse):
 	}
 	must(t, l.Reset())
 	select {
 	case <-server.ends:
-	case <-time.After(patience):
+	case <-time.After(relaytest.Patience):
 		t.Error("the end has not passed after Reset")
 	}
 }
@@ -123,7 +125,7 @@ func TestLink_BlackholeHidesTheServersEnd(t *testing.T) {
 	l, err := Listen("127.0.0.1:0", listener.Addr().String())
 	must(t, err)
 	defer func() { _ = l.Close() }()
-	conn := dial(t, l)
+	conn := relaytest.Dial(t, l.Addr())
 	server, err := listener.Accept()
 	must(t, err)
 	must(t, l.Blackhole())
@@ -140,14 +142,14 @@ func TestLink_BlackholeCanBeCut(t *testing.T) {
 	t.Parallel()
 	l, server := setup(t)
 	must(t, l.Blackhole())
-	conn := dial(t, l)
+	conn := relaytest.Dial(t, l.Addr())
 	send(t, conn, "a")
 	eventually(t, "a request that waits", func() bool { return l.Stats().Held == 1 })
 	if n := l.CutAll(); n != 1 {
 		t.Errorf("%d connections cut, want 1", n)
 	}
 	<-server.ends
-	send(t, dial(t, l), "b")
+	send(t, relaytest.Dial(t, l.Addr()), "b")
 	eventually(t, "a request that waits", func() bool { return l.Stats().Held == 2 })
 	must(t, l.Close())
 }
@@ -156,11 +158,11 @@ func TestLink_BlackholeCanBeCut(t *testing.T) {
 func TestLink_Strand(t *testing.T) {
 	t.Parallel()
 	l, server := setup(t)
-	old := dial(t, l)
+	old := relaytest.Dial(t, l.Addr())
 	send(t, old, "a")
 	wantRead(t, old, "a")
 	must(t, l.Strand())
-	fresh := dial(t, l)
+	fresh := relaytest.Dial(t, l.Addr())
 	send(t, old, "b")
 	send(t, fresh, "c")
 	wantRead(t, fresh, "c")
@@ -181,7 +183,7 @@ func TestLink_HoldAnswers(t *testing.T) {
 	t.Parallel()
 	l, server := setup(t)
 	must(t, l.HoldAnswers())
-	conn := dial(t, l)
+	conn := relaytest.Dial(t, l.Addr())
 	send(t, conn, "SET")
 	eventually(t, "the request at the server", func() bool { return server.got() == "SET" })
 	eventually(t, "its answer to be held", func() bool { return l.Stats().Held == 1 })
@@ -197,7 +199,7 @@ func TestLink_CutAfter(t *testing.T) {
 	const text = "request"
 	for n := range len(text) + 1 {
 		l, server := setup(t)
-		conn := dial(t, l)
+		conn := relaytest.Dial(t, l.Addr())
 		must(t, l.CutAfter(int64(n)))
 		send(t, conn, text)
 		if _, err := io.ReadAll(conn); !errors.Is(err, syscall.ECONNRESET) {
@@ -211,7 +213,7 @@ func TestLink_CutAfter(t *testing.T) {
 			t.Errorf("%d resets, want 1", n)
 		}
 		must(t, l.Reset())
-		conn = dial(t, l)
+		conn = relaytest.Dial(t, l.Addr())
 		send(t, conn, text)
 		wantRead(t, conn, text)
 	}
@@ -223,7 +225,7 @@ func TestLink_CutAfterCountsAnew(t *testing.T) {
 	l, server := setup(t)
 	must(t, l.CutAfter(3))
 	for range 2 {
-		conn := dial(t, l)
+		conn := relaytest.Dial(t, l.Addr())
 		send(t, conn, "a")
 		wantRead(t, conn, "a")
 		send(t, conn, "bcd")
@@ -240,7 +242,7 @@ func TestLink_CutAfterCountsAnew(t *testing.T) {
 func TestLink_DownAndUp(t *testing.T) {
 	t.Parallel()
 	l, _ := setup(t)
-	conn := dial(t, l)
+	conn := relaytest.Dial(t, l.Addr())
 	send(t, conn, "a")
 	wantRead(t, conn, "a")
 	if n, err := l.Down(); n != 1 || err != nil {
@@ -250,7 +252,7 @@ func TestLink_DownAndUp(t *testing.T) {
 		t.Errorf("dial: %v, want refused", err)
 	}
 	must(t, l.Up())
-	conn = dial(t, l)
+	conn = relaytest.Dial(t, l.Addr())
 	send(t, conn, "b")
 	wantRead(t, conn, "b")
 	if n := l.Stats().Connections; n != 2 {

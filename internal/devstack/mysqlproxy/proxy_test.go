@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"example.com/payment/internal/devstack/relay/relaytest"
 	"example.com/payment/internal/devstack/rule"
 )
 
@@ -184,7 +185,7 @@ func TestProxy_Hold(t *testing.T) {
 	wait(t, "the statement", r.Reached())
 	conn.wantSilence(t)
 	gone.send(t, "target of one who left")
-	for end := time.Now().Add(patience); r.Fired() < 2; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(relaytest.Patience); r.Fired() < 2; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the second statement was not held")
 		}
@@ -240,7 +241,7 @@ func TestProxy_Swallow(t *testing.T) {
 	select {
 	case <-s.ends:
 		t.Error("the server has learnt that the client gave up")
-	case <-time.After(glimpse):
+	case <-time.After(relaytest.Glimpse):
 	}
 	if n := p.CutAll(); n != 1 {
 		t.Errorf("%d connections, want the one that was swallowed", n)

@@ -13,16 +13,11 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"example.com/payment/internal/devstack/relay/relaytest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-const (
-	// patience bounds every wait; no test needs it unless it fails.
-	patience = 3 * time.Minute
-	// glimpse is how long a test looks for what must not come. Nothing fails because it is short.
-	glimpse = 100 * time.Millisecond
-)
 
 // server speaks as much of the protocol as the proxy understands: a greeting, a login, statements.
 // What a real one does is seen by the tests of internal/mysql, which go through the proxy.
@@ -136,14 +131,7 @@ func setup(t *testing.T) (*Proxy, *server) {
 
 func dial(t *testing.T, p *Proxy) *client {
 	t.Helper()
-	conn, err := net.Dial("tcp", p.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
-		t.Fatal(err)
-	}
+	conn := relaytest.Dial(t, p.Addr())
 	c := &client{Conn: conn, in: newPackets(conn)}
 	if got := c.read(); got != "\x0agreeting" {
 		t.Fatalf("greeting %q", got)
@@ -207,13 +195,13 @@ func (c *client) all(t *testing.T, statements ...string) {
 // wantSilence fails if something comes, or the connection ends.
 func (c *client) wantSilence(t *testing.T) {
 	t.Helper()
-	if err := c.SetReadDeadline(time.Now().Add(glimpse)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(relaytest.Glimpse)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.in.in.Peek(1); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatalf("%v, want silence", err)
 	}
-	if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(relaytest.Patience)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -229,7 +217,7 @@ func wait(t *testing.T, what string, c <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-c:
-	case <-time.After(patience):
+	case <-time.After(relaytest.Patience):
 		t.Fatalf("waited in vain for: %s", what)
 	}
 }

@@ -9,12 +9,11 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"example.com/payment/internal/devstack/relay/relaytest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// patience bounds every wait; no test needs it unless it fails.
-const patience = 3 * time.Minute
 
 // echo starts a server that sends back what it reads.
 func echo(t *testing.T) net.Listener {
@@ -60,19 +59,6 @@ func start(t *testing.T, target string) *Relay {
 	return r
 }
 
-func dial(t *testing.T, r *Relay) net.Conn {
-	t.Helper()
-	conn, err := net.Dial("tcp", r.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
-		t.Fatal(err)
-	}
-	return conn
-}
-
 func wantEcho(t *testing.T, conn net.Conn) {
 	t.Helper()
 	if _, err := conn.Write([]byte("hello")); err != nil {
@@ -103,7 +89,7 @@ func wantRefused(t *testing.T, r *Relay) {
 func TestRelay_CutAll(t *testing.T) {
 	t.Parallel()
 	r := start(t, echo(t).Addr().String())
-	conns := []net.Conn{dial(t, r), dial(t, r), dial(t, r)}
+	conns := []net.Conn{relaytest.Dial(t, r.Addr()), relaytest.Dial(t, r.Addr()), relaytest.Dial(t, r.Addr())}
 	for _, conn := range conns {
 		wantEcho(t, conn)
 	}
@@ -116,7 +102,7 @@ func TestRelay_CutAll(t *testing.T) {
 	for _, conn := range conns {
 		wantEnd(t, conn)
 	}
-	wantEcho(t, dial(t, r))
+	wantEcho(t, relaytest.Dial(t, r.Addr()))
 	if n := r.Accepted(); n != 4 {
 		t.Errorf("%d connections accepted, want 4", n)
 	}
@@ -127,7 +113,7 @@ func TestRelay_DownAndUp(t *testing.T) {
 	t.Parallel()
 	r := start(t, echo(t).Addr().String())
 	for range 3 {
-		conn := dial(t, r)
+		conn := relaytest.Dial(t, r.Addr())
 		wantEcho(t, conn)
 		if n, err := r.Down(); err != nil || n != 1 {
 			t.Fatalf("Down: %d connections, %v", n, err)
@@ -138,7 +124,7 @@ func TestRelay_DownAndUp(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	wantEcho(t, dial(t, r))
+	wantEcho(t, relaytest.Dial(t, r.Addr()))
 }
 
 // TestRelay_Misuse: a fault that could not be brought about is an error.
@@ -181,7 +167,7 @@ func TestRelay_UpWithoutThePort(t *testing.T) {
 	defer func() { _ = thief.Close() }()
 	up := make(chan error, 1)
 	go func() { up <- r.Up() }()
-	for end := time.Now().Add(patience); r.turn.TryLock(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(relaytest.Patience); r.turn.TryLock(); time.Sleep(time.Millisecond) {
 		r.turn.Unlock() // Up has not begun to wait
 		if time.Now().After(end) {
 			t.Fatal("Up has not begun")
@@ -202,7 +188,7 @@ func TestRelay_ServerDown(t *testing.T) {
 	r := start(t, listener.Addr().String())
 	_ = listener.Close()
 	for range 2 {
-		wantEnd(t, dial(t, r))
+		wantEnd(t, relaytest.Dial(t, r.Addr()))
 	}
 }
 
@@ -210,7 +196,7 @@ func TestRelay_ServerDown(t *testing.T) {
 func TestRelay_Close(t *testing.T) {
 	t.Parallel()
 	r := start(t, echo(t).Addr().String())
-	conn := dial(t, r)
+	conn := relaytest.Dial(t, r.Addr())
 	wantEcho(t, conn)
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
@@ -233,7 +219,7 @@ func TestPair_Reset(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = r.Close() })
 	for text, want := range map[string]error{"r": syscall.ECONNRESET, "c": io.EOF} {
-		conn := dial(t, r)
+		conn := relaytest.Dial(t, r.Addr())
 		if _, err := conn.Write([]byte(text)); err != nil {
 			t.Fatal(err)
 		}

@@ -7,13 +7,11 @@ import (
 
 	"go.uber.org/goleak"
 
+	"example.com/payment/internal/devstack/relay/relaytest"
 	"example.com/payment/internal/remoting"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// patience bounds every wait; no test needs it unless it fails.
-const patience = 3 * time.Minute
 
 // broker answers every request, and counts the messages that it has stored.
 type broker struct {
@@ -84,19 +82,6 @@ func startProxy(t *testing.T, target string) *Proxy {
 	return p
 }
 
-func dial(t *testing.T, p *Proxy) net.Conn {
-	t.Helper()
-	conn, err := net.Dial("tcp", p.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
-		t.Fatal(err)
-	}
-	return conn
-}
-
 func request(t *testing.T, conn net.Conn, code int, opaque int32, topic string) {
 	t.Helper()
 	raw, err := remoting.Encode(remoting.Header{
@@ -126,7 +111,7 @@ func wantClosed(t *testing.T, done <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-done:
-	case <-time.After(patience):
+	case <-time.After(relaytest.Patience):
 		t.Fatal("the order was not carried out")
 	}
 }
@@ -137,7 +122,7 @@ func TestProxy_DropAnswer(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t)
 	p := startProxy(t, b.listener.Addr().String())
-	conn := dial(t, p)
+	conn := relaytest.Dial(t, p.Addr())
 	done := p.DropAnswer("T")
 
 	request(t, conn, remoting.SendMessageV2, 1, "OTHER")
@@ -163,13 +148,13 @@ func TestProxy_DropAnswerAfterReconnect(t *testing.T) {
 	b := startBroker(t)
 	p := startProxy(t, b.listener.Addr().String())
 	done := p.DropAnswer("")
-	first := dial(t, p)
+	first := relaytest.Dial(t, p.Addr())
 	request(t, first, remoting.SendBatch, 1, silent)
 	if _, err := remoting.Read(first); err == nil {
 		t.Fatal("the broker did not hang up")
 	}
 
-	second := dial(t, p)
+	second := relaytest.Dial(t, p.Addr())
 	for opaque := int32(2); ; opaque += 2 {
 		request(t, second, remoting.SendBatch, opaque, "T")
 		request(t, second, remoting.RouteOfTopic, opaque+1, "")
@@ -189,7 +174,7 @@ func TestProxy_DropAnswerAfterReconnect(t *testing.T) {
 func TestProxy_BrokerHangsUp(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t)
-	conn := dial(t, startProxy(t, b.listener.Addr().String()))
+	conn := relaytest.Dial(t, startProxy(t, b.listener.Addr().String()).Addr())
 	request(t, conn, hangUp, 1, "")
 	if _, err := remoting.Read(conn); err == nil {
 		t.Fatal("the connection is still open")
@@ -204,7 +189,7 @@ func TestProxy_BrokerDown(t *testing.T) {
 	_ = b.listener.Close()
 	p := startProxy(t, target)
 	for range 2 {
-		if _, err := remoting.Read(dial(t, p)); err == nil {
+		if _, err := remoting.Read(relaytest.Dial(t, p.Addr())); err == nil {
 			t.Fatal("the connection is still open")
 		}
 	}
@@ -215,7 +200,7 @@ func TestProxy_Close(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t)
 	p := startProxy(t, b.listener.Addr().String())
-	conn := dial(t, p)
+	conn := relaytest.Dial(t, p.Addr())
 	request(t, conn, remoting.RouteOfTopic, 1, "")
 	wantAnswer(t, conn, 1)
 	if err := p.Close(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"net"
 	"testing"
 
+	"example.com/payment/internal/devstack/relay/relaytest"
 	"example.com/payment/internal/devstack/rule"
 	"example.com/payment/internal/remoting"
 )
@@ -47,7 +48,7 @@ func TestProxy_CutAcknowledgement(t *testing.T) {
 	p := startProxy(t, b.listener.Addr().String())
 	r := p.Add(Acknowledgements("T"), Cut(), rule.Every(2))
 	passed := p.Add(Acknowledgements(""), Pass(), rule.Always())
-	conn := dial(t, p)
+	conn := relaytest.Dial(t, p.Addr())
 	// The test's broker answers also what wants no answer, which shows that it got it.
 	for opaque, topic := range []string{"T", "OTHER"} {
 		if got := ask(t, conn, ack(int32(opaque), topic)); got.Opaque != int32(opaque) {
@@ -68,7 +69,7 @@ func TestProxy_CutAcknowledgement(t *testing.T) {
 		t.Errorf("fired %d of %d, %d passed", r.Fired(), r.Matched(), passed.Fired())
 	}
 	r.Remove()
-	conn = dial(t, p)
+	conn = relaytest.Dial(t, p.Addr())
 	for opaque := range int32(4) {
 		ask(t, conn, ack(opaque, "T"))
 	}
@@ -82,7 +83,7 @@ func TestProxy_Refuse(t *testing.T) {
 	backs := p.Add(SendBacks("G"), Refuse(NoPermission), rule.Always())
 	retries := p.Add(Sends("%RETRY%G"), Refuse(NotAvailable), rule.Always())
 	results := p.Add(Sends("RESULT"), Refuse(NoPermission), rule.Every(2))
-	conn := dial(t, p)
+	conn := relaytest.Dial(t, p.Addr())
 	requests := []struct {
 		header remoting.Header
 		want   int
@@ -119,7 +120,7 @@ func TestProxy_NothingIsAnswered(t *testing.T) {
 			b := startBroker(t)
 			p := startProxy(t, b.listener.Addr().String())
 			r := p.Next(Acknowledgements(""), fate)
-			conn := dial(t, p)
+			conn := relaytest.Dial(t, p.Addr())
 			raw, err := remoting.Encode(ack(1, "T"), nil)
 			if err != nil {
 				t.Fatal(err)
