@@ -204,14 +204,8 @@ func startConsumerAt(t *testing.T, path string, env ...string) *consumerProcess 
 		_ = c.cmd.Wait() // the status is in ProcessState
 	}()
 	t.Cleanup(func() {
-		_ = c.cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-c.done:
-		case <-time.After(patience):
-			t.Error("the consumer did not end after SIGTERM")
-		}
-		_ = c.cmd.Process.Kill()
-		<-c.done
+		_ = c.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+		c.awaitEnd(t)
 		if t.Failed() {
 			t.Logf("end of the log of consumer %d:\n%s", c.cmd.Process.Pid, tail(c.log.String()))
 		}
@@ -263,12 +257,20 @@ func (c *consumerProcess) stop(t *testing.T) int {
 	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
+	c.awaitEnd(t)
+	return c.cmd.ProcessState.ExitCode()
+}
+
+// awaitEnd waits for the end that was asked for, and brings it about if it does not come.
+func (c *consumerProcess) awaitEnd(t *testing.T) {
+	t.Helper()
 	select {
 	case <-c.done:
 	case <-time.After(patience):
-		t.Fatal("the consumer did not end after SIGTERM")
+		t.Error("the consumer did not end after SIGTERM")
+		_ = c.cmd.Process.Kill()
+		<-c.done
 	}
-	return c.cmd.ProcessState.ExitCode()
 }
 
 // await waits until something is true.

@@ -194,6 +194,12 @@ func replayed(v *visit) error {
 	return judge(tab, len(v.frames))
 }
 
+// playback is how long the frames took, and each task of over 50 ms, in milliseconds.
+type playback struct {
+	Took float64   `json:"took"`
+	Long []float64 `json:"long"`
+}
+
 // judge plays the frames several times, and judges the best, as others on the machine only make it
 // worse.
 func judge(tab *visit, frames int) error {
@@ -213,15 +219,9 @@ func judge(tab *visit, frames int) error {
 		if err != nil {
 			return err
 		}
-		var played struct {
-			Took float64   `json:"took"`
-			Long []float64 `json:"long"`
-		}
+		var played playback
 		cost, err := tab.work(func() (err error) {
-			played, err = eval[struct {
-				Took float64   `json:"took"`
-				Long []float64 `json:"long"`
-			}](tab, "labcheck.replay(labcheck.frames)")
+			played, err = eval[playback](tab, "labcheck.replay(labcheck.frames)")
 			return err
 		})
 		if err != nil {
